@@ -1,0 +1,476 @@
+"""What each agent of a batch is shown: the only channel from one agent to another.
+
+`Seen` is a batch of observations and lazy: nothing is built that a mind does not ask for. It is valid until the batch
+settles. The array view (`counts`, `mean`, `any`) and the text view (`heard`) read the same exposures.
+"""
+
+import functools
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agentmicro import noise
+from agentmicro.acts import Acts, Coded, Rows, Times
+from agentmicro.affordances import Affordance, Artifact, Choice, Message, Number, Offer, Picks
+from agentmicro.architecture import ALL, Architecture, Exposure
+from agentmicro.errors import RuleError, listed
+from agentmicro.graphs import Links
+from agentmicro.meetings import NOBODY, Meetings, Met
+from agentmicro.noise import Chance, Luck
+from agentmicro.world import Source, View
+
+type Floats = NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """All that an exposure is made of; assembled by the society, read by `Seen` alone."""
+
+    seed: int
+    time: float
+    turn: float
+    architecture: Architecture
+    affordance: Affordance
+    part: str | None
+    acts: Acts
+    public: Acts
+    delay: int
+    links: Links
+    partner: Rows | None
+    meetings: Meetings | None
+    decisions: NDArray[np.int64]
+    sources: Mapping[str, Source]
+    traits: Mapping[str, NDArray[np.generic]]
+    names: "Names"
+
+
+class Names:
+    """What agents are called: node labels where the graph has them, else their row numbers."""
+
+    def __init__(self, labels: tuple[object, ...] | None) -> None:
+        self._labels = labels
+
+    def __getitem__(self, row: int) -> str:
+        return str(row if self._labels is None else self._labels[row])
+
+
+class Flat(NamedTuple):
+    """Exposures one by one: which row of the batch, whose act, the act, and when it was made; newest first in a row."""
+
+    row: Rows
+    author: Rows
+    act: Coded
+    time: Times
+
+    def take(self, indices: Rows) -> "Flat":
+        """Some of the exposures."""
+        return Flat(self.row[indices], self.author[indices], self.act[indices], self.time[indices])
+
+
+class Seen:
+    """A batch of observations: what the architecture shows to each of some agents at the moment of deciding.
+
+    rows: the agents. own: their own standing acts, coded. time: now. Everything about others comes through `counts`,
+    `mean`, `any`, `total`, `met`, `flat` and `heard`; everything about the world through `world`.
+    """
+
+    def __init__(self, scene: Scene, rows: Rows) -> None:
+        self._scene = scene
+        self.rows = rows
+        self.time = scene.time
+        self.affordance = scene.affordance
+        self.part = scene.part
+
+    def __len__(self) -> int:
+        return int(self.rows.size)
+
+    # --- the agents themselves
+
+    @functools.cached_property
+    def own(self) -> Coded:
+        """The standing act of each agent of the batch, coded."""
+        own = self._scene.acts.own
+        return own if self.rows is self._scene.acts.rows else own[self.rows]
+
+    def trait(self, name: str) -> NDArray[np.generic]:
+        """What each agent of the batch privately is or knows, such as a signal."""
+        return self._scene.traits[name][self.rows]
+
+    @functools.cached_property
+    def luck(self) -> Luck:
+        """The keyed draws of these decisions."""
+        return Luck(self._scene.seed, "decide", self._decisions, self.rows)
+
+    @property
+    def asked(self) -> Affordance:
+        """The affordance that is asked for now: the whole act, or one part of it."""
+        return _of(self.affordance, self.part)
+
+    # --- the others, as arrays
+
+    def counts(self, part: str | None = None) -> Floats:
+        """How many of each option the agents hear: one row per agent, one column per option."""
+        kind = _of(self.affordance, part)
+        if not isinstance(kind, Choice | Picks):
+            raise RuleError(f"counts() needs a Choice or Picks, and the act is a {type(kind).__name__}")
+        options = len(kind.options)
+        if self._whole and isinstance(kind, Choice):
+            return self._tally(_column(self._standing, part), options)
+        flat = self.flat
+        acts = _column(flat.act, part)
+        if acts.ndim == 1:
+            return np.bincount(flat.row * options + acts, minlength=len(self) * options).reshape(-1, options) * 1.0
+        rows = np.repeat(flat.row, acts.shape[1])[acts.ravel() >= 0]
+        picked = acts.ravel()[acts.ravel() >= 0]
+        return np.bincount(rows * options + picked, minlength=len(self) * options).reshape(-1, options) * 1.0
+
+    def mean(self, part: str | None = None) -> Floats:
+        """The mean number that each agent hears, by the weights of the graph if it has any; NaN where it hears none."""
+        links = self._scene.links
+        with np.errstate(invalid="ignore"):
+            if self._whole:
+                own = _column(self._standing, part).astype(float, copy=False)
+                if links.complete:
+                    return (own.sum() - own) / (len(own) - 1) if len(own) > 1 else np.full(1, np.nan)
+                return np.asarray(links.matrix @ own) / links.strengths
+            flat = self.flat
+            heard = _column(flat.act, part).astype(float)
+            weights = (
+                np.ones(heard.size) if links.weights is None else links.weights_of(self.rows[flat.row], flat.author)
+            )
+            total = np.bincount(flat.row, weights * heard, minlength=len(self))
+            return total / np.bincount(flat.row, weights, minlength=len(self))
+
+    def total(self) -> Floats:
+        """How many acts each agent hears."""
+        if self._whole and not self._scene.links.complete:
+            return self._scene.links.degrees[self.rows].astype(float)
+        if self._whole:
+            return np.full(len(self), len(self) - 1.0)
+        return np.bincount(self.flat.row, minlength=len(self)).astype(float)
+
+    def any(self) -> Coded:
+        """One of the acts that each agent hears, each as likely as the others; blank where it hears none."""
+        links = self._scene.links
+        if self._direct:
+            degrees = links.degrees[self.rows]
+            drawn = self.luck.below(degrees)
+            if links.complete:
+                authors: Rows = drawn + (drawn >= self.rows)
+            elif links.authors.size:
+                authors = links.authors[np.minimum(links.starts[self.rows] + drawn, links.authors.size - 1)]
+            else:
+                authors = self.rows
+            picked = self._standing[authors]
+        else:
+            flat, starts = self.flat, np.searchsorted(self.flat.row, np.arange(len(self)))
+            degrees = np.bincount(flat.row, minlength=len(self))
+            drawn = starts + self.luck.below(degrees)
+            if not flat.act.size:
+                return self.affordance.blank(len(self))
+            picked = flat.act[np.minimum(drawn, flat.act.size - 1)]
+        alone = np.flatnonzero(degrees == 0)
+        if alone.size:
+            picked[alone] = self.affordance.blank(alone.size)
+        return picked
+
+    def met(self, depth: int) -> Met:
+        """The last meetings of each agent under `pairs`, newest first, its own act in each beside the other's."""
+        scene = self._scene
+        if scene.meetings is None:
+            raise RuleError("met() needs communication = 'pairs'")
+        depth = min(depth, 1 + (scene.architecture.memory if scene.architecture.memory != ALL else depth))
+        return scene.meetings.before(self.rows, scene.turn - max(1, scene.delay), depth)
+
+    @functools.cached_property
+    def flat(self) -> Flat:
+        """Every exposure of the batch, one by one; the authors in it are for the kernel and for `full` visibility."""
+        return self._flat(self.rows)
+
+    # --- the world
+
+    @functools.cached_property
+    def world(self) -> Mapping[str, View]:
+        """What the environment shows to this batch, by the name of the source."""
+        scene = self._scene
+        views = {}
+        for name, source in scene.sources.items():
+            when = scene.turn - source.latency - scene.architecture.simultaneous
+            views[name] = source.view(when, Luck(scene.seed, name, self._decisions, self.rows), scene.time)
+        return views
+
+    # --- one agent at a time
+
+    def heard(self, index: int) -> list[Exposure]:
+        """All that the index-th agent of the batch is shown, newest first, then what the world shows it."""
+        scene = self._scene
+        flat = self._flat(self.rows[index : index + 1])
+        public = self.affordance.public if isinstance(self.affordance, Artifact) else self.affordance
+        contents = [_content(public, act, int(self.rows[index])) for act in flat.act]
+        ages = (scene.time - flat.time).tolist()
+        shown = [
+            Exposure(content, 1, scene.names[author], age)
+            for content, author, age in zip(contents, flat.author.tolist(), ages, strict=True)
+        ]
+        visibility = scene.architecture.visibility
+        if visibility == "anonymous":
+            shown = sorted(
+                (item._replace(author=None) for item in shown), key=lambda item: (item.age, str(item.content))
+            )
+        elif visibility == "counts":
+            shown = _counted(shown)
+        for view in self.world.values():
+            shown.extend(view.exposures(index))
+        return shown
+
+    def one(self, index: int) -> "Observation":
+        """The observation of the index-th agent of the batch by itself."""
+        return Observation(self, index)
+
+    def only(self, indices: Rows) -> "Seen":
+        """The same moment for some of the agents of the batch."""
+        return Seen(self._scene, self.rows[indices])
+
+    def unsettled(self) -> Floats:
+        """How far each agent's own act is from what it hears: the share that differs, or the distance to the mean."""
+        kind = self.affordance
+        if isinstance(kind, Number):
+            return np.asarray(np.nan_to_num(np.abs(self.mean() - self.own.astype(float))))
+        flat = self.flat
+        differs = flat.act != self.own[flat.row]
+        differs = np.asarray(differs).reshape(len(differs), -1).any(axis=1)
+        total = np.bincount(flat.row, minlength=len(self))
+        return np.asarray(np.bincount(flat.row, differs, minlength=len(self)) / np.maximum(total, 1))
+
+    # --- how exposures are made
+
+    @property
+    def _decisions(self) -> NDArray[np.int64]:
+        decisions = self._scene.decisions
+        return decisions if self.rows is self._scene.acts.rows else decisions[self.rows]
+
+    @functools.cached_property
+    def _standing(self) -> Coded:
+        """The acts that stand for a reader now: those of `delay` turns ago."""
+        return self._scene.public.at(self._scene.turn - self._scene.delay)[0]
+
+    @property
+    def _direct(self) -> bool:
+        """Whether an exposure is simply the standing act of each author."""
+        plan = self._scene.architecture
+        return (
+            plan.plain
+            and plan.communication in ("network", "everyone")
+            and plan.visibility != "hidden"
+            and not self._scene.public.blanks
+        )
+
+    @property
+    def _whole(self) -> bool:
+        """Whether the batch is everyone, so that one sparse product serves all."""
+        return self._direct and self.rows is self._scene.acts.rows
+
+    def _tally(self, acts: Coded, options: int) -> Floats:
+        links = self._scene.links
+        held = acts[:, None] == np.arange(options)
+        if links.complete:
+            return np.asarray(held.sum(axis=0) - held.astype(float))
+        tally = np.empty((len(self), options))
+        tally[:, -1] = links.degrees
+        for option in range(options - 1):
+            tally[:, option] = links.pattern @ held[:, option].astype(float)
+            tally[:, -1] -= tally[:, option]
+        return tally
+
+    def _flat(self, rows: Rows) -> Flat:
+        plan = self._scene.architecture
+        if plan.visibility == "hidden":
+            layers = []
+        elif plan.communication == "pairs":
+            layers = self._flat_pairs(rows)
+        else:
+            layers = self._flat_links(rows)
+        if not layers:
+            none = np.zeros(0, np.intp)
+            return Flat(none, none, self.affordance.blank(0), np.zeros(0))
+        joined = layers[0] if len(layers) == 1 else Flat(*map(np.concatenate, zip(*layers, strict=True)))
+        if plan.communication == "addressed":
+            joined = _addressed(joined, rows)
+        keep = ~self.affordance.is_blank(joined.act)
+        if not keep.all():
+            joined = joined.take(np.flatnonzero(keep))
+        if len(layers) > 1:
+            order = np.argsort(joined.row, kind="stable")
+            joined = joined.take(order)
+        return joined
+
+    def _flat_links(self, rows: Rows) -> list[Flat]:
+        scene, plan = self._scene, self._scene.architecture
+        newest = scene.turn - scene.delay
+        depth = int(newest) if plan.memory == ALL else min(plan.memory, max(0, int(newest)))
+        counts, authors = scene.links.of_rows(rows)
+        index = np.repeat(np.arange(rows.size), counts)
+        layers: list[Flat] = []
+        newer: Times | None = None
+        for back in range(depth + 1):
+            acts, times = scene.public.at(newest - back)
+            row, author = self._shown(rows, index, authors, back) if plan.shown else (index, authors)
+            if newer is not None:
+                fresh = times[author] < newer[author]
+                row, author = row[fresh], author[fresh]
+            if plan.loss:
+                messages = noise.keys(scene.seed, "loss", times[author].view(np.int64), author)
+                got = noise.crossed(messages, rows[row]) >= plan.loss
+                row, author = row[got], author[got]
+            layers.append(Flat(row, author, acts[author], times[author]))
+            newer = times
+        return layers
+
+    def _shown(self, rows: Rows, index: Rows, authors: Rows, back: int) -> tuple[Rows, Rows]:
+        """Draws the neighbours that are shown at a decision, the same whoever else is in the batch."""
+        scene = self._scene
+        keys = noise.keys(scene.seed, "shown", scene.decisions[rows] - back, rows)
+        order = np.lexsort((noise.crossed(keys[index], authors), index))
+        starts = np.searchsorted(index, np.arange(rows.size))
+        rank = np.arange(index.size) - starts[index]
+        kept = np.sort(order[rank < scene.architecture.shown])
+        return index[kept], authors[kept]
+
+    def _flat_pairs(self, rows: Rows) -> list[Flat]:
+        scene, plan = self._scene, self._scene.architecture
+        layers: list[Flat] = []
+        if scene.delay == 0 and scene.partner is not None:
+            partner = scene.partner[rows]
+            here = np.flatnonzero(partner != NOBODY)
+            acts, times = scene.public.own, scene.public.times
+            layers.append(Flat(here, partner[here], acts[partner[here]], times[partner[here]]))
+        if scene.meetings is not None:
+            delay = max(1, scene.delay)
+            past = (int(scene.turn) if plan.memory == ALL else plan.memory) + bool(scene.delay)
+            met = scene.meetings.before(rows, scene.turn - delay, past)
+            old = met.turn + delay <= scene.acts.times[rows][:, None]
+            remembered = np.inf if plan.memory == ALL else plan.memory
+            row, column = np.nonzero((met.partner != NOBODY) & (~old | (np.cumsum(old, axis=1) <= remembered)))
+            layers.append(Flat(row, met.partner[row, column], met.theirs[row, column], met.turn[row, column]))
+        if plan.loss:
+            layers = [self._delivered(layer, rows) for layer in layers]
+        return layers
+
+    def _delivered(self, layer: Flat, rows: Rows) -> Flat:
+        messages = noise.keys(self._scene.seed, "loss", layer.time.view(np.int64), layer.author)
+        got = noise.crossed(messages, rows[layer.row]) >= self._scene.architecture.loss
+        return layer.take(np.flatnonzero(got))
+
+
+class Observation:
+    """What one agent is shown: values instead of arrays, for rules of one agent and for prompts.
+
+    own: its standing act. heard: a list of `Exposure`. luck: the draws of this decision. name, time, traits.
+    """
+
+    def __init__(self, seen: Seen, index: int) -> None:
+        self._seen = seen
+        self._index = index
+        self.row = int(seen.rows[index])
+        self.time = seen.time
+        self.affordance = seen.asked
+
+    @property
+    def name(self) -> str:
+        """What this agent is called."""
+        return self._seen._scene.names[self.row]
+
+    @functools.cached_property
+    def own(self) -> object:
+        """Its own standing act as a value; None before its first."""
+        coded = self._seen.own[self._index : self._index + 1]
+        return None if self._seen.affordance.is_blank(coded)[0] else self._seen.affordance.decode(coded[0])
+
+    @functools.cached_property
+    def heard(self) -> list[Exposure]:
+        """All that it is shown, newest first, then what the world shows it."""
+        return self._seen.heard(self._index)
+
+    @functools.cached_property
+    def luck(self) -> Chance:
+        """The keyed draws of this decision: the same numbers that the array form draws for this row."""
+        return self.chance("decide")
+
+    def chance(self, stream: str) -> Chance:
+        """The keyed draws of this decision in another stream, such as the order in which options are put."""
+        return Chance(self.decision[0], stream, self.decision[1], self.row)
+
+    @property
+    def decision(self) -> tuple[int, int]:
+        """The run's seed and which of its decisions this is: what makes the decision's draws its own."""
+        scene = self._seen._scene
+        return scene.seed, int(scene.decisions[self.row])
+
+    def trait(self, name: str) -> object:
+        """What it privately is or knows."""
+        value = self._seen._scene.traits[name][self.row]
+        return value.item() if isinstance(value, np.generic) else value
+
+    @functools.cached_property
+    def offer(self) -> Offer[Any]:
+        """The question as put to this agent: options in an order, and under labels, drawn by keyed luck."""
+        chance, kind = self.chance("offer"), self.affordance
+        if isinstance(kind, Choice | Picks):
+            labelled = chance() < 0.5
+            return kind.offer(order=chance.order(len(kind.options)), labelled=labelled)
+        if isinstance(kind, Message | Artifact):
+            return kind.offer(names=self._neighbours())
+        return kind.offer()
+
+    def _neighbours(self) -> dict[str, int]:
+        scene = self._seen._scene
+        readers = scene.links.heard_by.of_rows(np.array([self.row]))[1]
+        return {scene.names[row]: row for row in readers.tolist()}
+
+    def __repr__(self) -> str:
+        heard = listed(f"{item.content!r}" + (f" x{item.count}" if item.count > 1 else "") for item in self.heard[:8])
+        return f"own = {self.own!r}, heard = [{heard}{', ...' if len(self.heard) > 8 else ''}]"
+
+
+def _of(kind: Affordance, part: str | None) -> Affordance:
+    if part is None:
+        return kind
+    if not isinstance(kind, Artifact):
+        raise RuleError(f"part {part!r}: the act is a {type(kind).__name__} and has no parts")
+    return kind.part(part)
+
+
+def _column(acts: Coded, part: str | None) -> Coded:
+    return acts if part is None else acts[part]
+
+
+def _content(kind: Affordance, act: object, reader: int) -> object:
+    if isinstance(act, dict):
+        return act[reader]
+    return kind.decode(act)
+
+
+def _addressed(flat: Flat, rows: Rows) -> Flat:
+    """Keeps the acts that name their reader."""
+    named = [isinstance(act, dict) and int(rows[row]) in act for row, act in zip(flat.row, flat.act, strict=True)]
+    keep = np.flatnonzero(named) if named else np.zeros(0, np.intp)
+    return flat.take(keep)
+
+
+def _counted(shown: list[Exposure]) -> list[Exposure]:
+    """One exposure per content with its count, most frequent first; the age is that of the newest."""
+    tally: Counter[str] = Counter()
+    first: dict[str, Exposure] = {}
+    for item in shown:
+        tally[str(item.content)] += 1
+        known = first.setdefault(str(item.content), item)
+        if item.age < known.age:
+            first[str(item.content)] = item
+    return [
+        Exposure(first[text].content, count, None, first[text].age)
+        for text, count in sorted(tally.items(), key=lambda pair: (-pair[1], pair[0]))
+    ]

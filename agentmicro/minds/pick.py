@@ -1,0 +1,151 @@
+"""Who decides, written in one line: `majority`, `majority:45, stubborn:5@hubs`, `two-stage(gate=4):90%, uniform`.
+
+    minds  = mind [, mind ...]
+    mind   = name [(parameter=value, ...)] [:amount [@place]]
+    amount = a number of agents, a percentage such as 10%, or nothing for the rest
+    place  = random | hubs | leaves | first | last | row+row+...
+
+A name is one of the phenomenon's rules, one that every phenomenon has (stubborn, silent, random), or
+`scripted:NAME` for a scripted language model.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agentmicro.completion import Scripted
+from agentmicro.errors import KnobError, MindError, listed, nearest
+from agentmicro.graphs import Links
+from agentmicro.knobs import Group, knobs, missing
+from agentmicro.minds.language import LanguageMind, Prompt
+from agentmicro.minds.mind import Mind, Seat
+from agentmicro.minds.rules import EVERYWHERE, Rule, RuleMind
+from agentmicro.noise import permutation
+
+Minds = Annotated[str, Group.POPULATION, "who decides: a mind, or several with their amounts"]
+
+PLACES = ("random", "hubs", "leaves", "first", "last")
+ITEM = re.compile(
+    r"(?P<name>[^()]+?)\s*(?:\((?P<params>[^()]*)\))?\s*"
+    r"(?::\s*(?P<amount>\d+(?:\.\d+)?)\s*(?P<percent>%)?(?:@(?P<place>[a-z]+|\d+(?:\+\d+)*))?)?"
+)
+
+
+def plain(name: str) -> str:
+    """A rule's name as it is compared: lower case, words joined by hyphens."""
+    return re.sub(r"[\s_]+", "-", name.strip().lower())
+
+
+def split(text: str) -> list[str]:
+    """The parts between the commas that stand outside parentheses."""
+    parts = re.split(r",(?![^()]*\))", text)
+    return [part.strip() for part in parts]
+
+
+def pick(text: str, rules: Mapping[str, Rule], prompt: Prompt) -> tuple[Seat, ...]:
+    """The minds that a text names with their amounts and places; a MindError says what is wrong and who there is."""
+    seats = tuple(_seat(item, rules, prompt) for item in split(text))
+    if sum(seat.amount is None for seat in seats) > 1:
+        raise MindError(f"{text!r}: only one mind can take the rest; give the others an amount, as in 'a:45, b:5'")
+    return seats
+
+
+def _seat(item: str, rules: Mapping[str, Rule], prompt: Prompt) -> Seat:
+    found = ITEM.fullmatch(item)
+    if not found:
+        raise MindError(
+            f"{item!r}: expected a mind such as {listed(list(rules)[:2]) or 'stubborn'}, with an amount as in 'name:5'"
+        )
+    mind = _mind(found["name"], found["params"], rules, prompt)
+    word = found["place"] or "random"
+    if not word[0].isdigit() and word not in PLACES:
+        expected = f"{listed(PLACES)} or rows such as 0+4"
+        raise MindError(f"{item!r}: no place {word!r}; expected {expected}{nearest(word, PLACES)}")
+    place = tuple(int(row) for row in word.split("+")) if word[0].isdigit() else word
+    if found["amount"] is None:
+        return Seat(mind, None, False, place)
+    amount = float(found["amount"])
+    if found["percent"] and amount > 100:
+        raise MindError(f"{item!r}: {amount:g}% is more than everyone")
+    if not found["percent"] and not amount.is_integer():
+        raise MindError(f"{item!r}: expected a whole number of agents, or a percentage such as 10%")
+    return Seat(mind, amount / 100 if found["percent"] else amount, bool(found["percent"]), place)
+
+
+def _mind(name: str, params: str | None, rules: Mapping[str, Rule], prompt: Prompt) -> Mind:
+    if name.startswith("scripted:"):
+        return LanguageMind(name, Scripted(name.removeprefix("scripted:")), prompt)
+    known = {plain(rule): function for rule, function in {**EVERYWHERE, **rules}.items()}
+    word = plain(name)
+    if word not in known:
+        hint = "; language models behind 'provider/model' names are not in this version" if "/" in name else ""
+        raise MindError(
+            f"no mind {name.strip()!r}{nearest(word, known)}; there is {listed(known)} and scripted:NAME{hint}"
+        )
+    return RuleMind(word, known[word], _params(word, known[word], params or ""))
+
+
+def _params(name: str, rule: Rule, text: str) -> dict[str, object]:
+    known = knobs(rule)
+    found: dict[str, object] = {}
+    for pair in split(text) if text.strip() else []:
+        key, equals, value = (part.strip() for part in pair.partition("="))
+        if not equals:
+            raise MindError(f"{name}({text}): expected parameter=value, got {pair!r}")
+        try:
+            if key not in known:
+                raise missing(key, name, known)
+            found[key] = known[key].read(value.strip("'\""))
+        except KnobError as error:
+            raise MindError(f"{name}({text}): {error}") from None
+    return found
+
+
+def seated(seats: tuple[Seat, ...], links: Links, seed: int) -> NDArray[np.int16]:
+    """Which seat each agent takes: placed groups first, in the order written, the others at random; all keyed luck."""
+    agents = links.n
+    sizes = _sizes(seats, agents)
+    taken = np.full(agents, -1, np.int16)
+    shuffled = permutation(seed, "placement", agents)
+    for index in sorted(range(len(seats)), key=lambda index: seats[index].place == "random"):
+        order = candidates(seats[index].place, links, shuffled)
+        free = order[taken[order] < 0][: sizes[index]]
+        if free.size < sizes[index]:
+            raise MindError(f"{seats[index].mind.name}: {sizes[index]} agents at {free.size} free rows")
+        taken[free] = index
+    return taken
+
+
+def candidates(place: str | tuple[int, ...], links: Links, shuffled: NDArray[np.intp]) -> NDArray[np.intp]:
+    """The rows at a place, best first; equals stand in the shuffled order."""
+    if isinstance(place, tuple):
+        rows = np.array(place)
+        if rows.max() >= links.n or len(set(place)) < len(place):
+            raise MindError(f"rows {listed(place)}: expected different rows from 0 to {links.n - 1}")
+        return rows
+    if place == "random":
+        return shuffled
+    if place in ("first", "last"):
+        rows = np.arange(links.n)
+        return rows if place == "first" else rows[::-1]
+    readers = links.out_degrees[shuffled]
+    return shuffled[np.argsort(-readers if place == "hubs" else readers, kind="stable")]
+
+
+def _sizes(seats: tuple[Seat, ...], agents: int) -> list[int]:
+    """Whole numbers of agents that add up to everyone; the rest goes to the seat without an amount."""
+    asked = [None if seat.amount is None else seat.amount * (agents if seat.share else 1) for seat in seats]
+    sizes = [None if amount is None else round(amount) for amount in asked]
+    given = sum(size for size in sizes if size is not None)
+    if None in sizes and given <= agents:
+        return [agents - given if size is None else size for size in sizes]
+    if all(seat.share for seat in seats) and abs(sum(amount or 0 for amount in asked) - agents) < 1e-6 * agents:
+        edges = np.round(np.cumsum([0.0, *(amount or 0.0 for amount in asked)])).astype(int)
+        return [int(size) for size in np.diff(edges)]
+    if given != agents:
+        text = listed(f"{seat.mind.name}:{size}" for seat, size in zip(seats, sizes, strict=True) if size is not None)
+        raise MindError(f"{text} seat {given} agents, and there are {agents}")
+    return [size or 0 for size in sizes]

@@ -1,0 +1,90 @@
+"""One run: a phenomenon with its knobs and a seed goes in, what the population became comes out."""
+
+import functools
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from agentmicro.knobs import Scalar
+from agentmicro.minds import Mind, Outcome
+from agentmicro.phenomena import name_of
+from agentmicro.society import Society
+
+type Progress = Callable[[int, int], None]
+type Series = Mapping[str, list[float]]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run showed.
+
+    knobs: all, resolved. measures: at the end. series: every column at every turn, the first entry at time 0.
+    decisions: how many ended in which way. minds: how many agents each decides for. valid: whether few enough decisions
+    failed for the run to count as evidence. seconds: how long the turns took.
+    """
+
+    phenomenon: str
+    seed: int
+    turns: int
+    knobs: Mapping[str, Scalar]
+    measures: Mapping[str, float]
+    series: Series
+    decisions: Mapping[str, int]
+    minds: Mapping[str, int]
+    valid: bool
+    seconds: float
+
+    @property
+    def failure_rate(self) -> float:
+        """The share of decisions that gave no act."""
+        return self.series["failure_rate"][-1]
+
+
+def run(
+    cls: type[Society], knobs: Mapping[str, Scalar], seed: int, turns: int, progress: Progress | None = None
+) -> Run:
+    """Builds a phenomenon, lets it live for so many turns, and reports; the same arguments give the same numbers."""
+    return play(cls(**knobs, rng=seed), turns, progress)
+
+
+def play(model: Society, turns: int, progress: Progress | None = None) -> Run:
+    """Lets a model live for so many turns and reports; `progress(done, turns)` hears of each turn."""
+    start = time.perf_counter()
+    for turn in range(turns):
+        model.step()
+        if progress:
+            progress(turn + 1, turns)
+    seconds = time.perf_counter() - start
+    series = {name: [float(value) for value in values] for name, values in model.datacollector.model_vars.items()}
+    return Run(
+        phenomenon=name_of(type(model)),
+        seed=model.seed,
+        turns=turns,
+        knobs=dict(model.knobs),
+        measures={name: series[name][-1] for name in model.measures},
+        series=series,
+        decisions={outcome.name.lower(): int(model.outcomes[outcome]) for outcome in Outcome},
+        minds=dict(Counter(spelled(model.minds[seat]) for seat in model.seats.tolist())),
+        valid=model.valid,
+        seconds=seconds,
+    )
+
+
+def spelled(mind: Mind) -> str:
+    """A mind as it is written: its name, and the parameters it was given."""
+    given = getattr(mind, "params", {})
+    return f"{mind.name}({', '.join(f'{name}={value}' for name, value in given.items())})" if given else mind.name
+
+
+@functools.cache
+def measures(cls: type[Society]) -> Mapping[str, str]:
+    """What a phenomenon measures, each with the first line of its docstring; builds it once with its defaults."""
+    found = cls(rng=0).measures
+    return {name: (measure.__doc__ or "").strip().partition("\n")[0] for name, measure in found.items()}
+
+
+@functools.cache
+def columns(cls: type[Society]) -> tuple[str, ...]:
+    """Everything that a run of a phenomenon writes down at each turn: its measures and the ledger of decisions."""
+    return tuple(cls(rng=0).datacollector.model_vars)
