@@ -299,7 +299,7 @@ class Seen:
             return Flat(none, none, self.affordance.blank(0), np.zeros(0))
         joined = layers[0] if len(layers) == 1 else Flat(*map(np.concatenate, zip(*layers, strict=True)))
         if plan.communication == "addressed":
-            joined = _addressed(joined, rows)
+            joined = _addressed(joined, rows, self.affordance)
         keep = ~self.affordance.is_blank(joined.act)
         if not keep.all():
             joined = joined.take(np.flatnonzero(keep))
@@ -448,17 +448,39 @@ def _column(acts: Coded, part: str | None) -> Coded:
     return acts if part is None else acts[part]
 
 
-def _content(kind: Affordance, act: object, reader: int) -> object:
-    if isinstance(act, dict):
-        return act[reader]
-    return kind.decode(act)
+def _content(kind: Affordance, act: Any, reader: int) -> object:
+    """An act as its reader gets it: of a message to some, the text that names the reader."""
+    value = kind.decode(act)
+    if isinstance(kind, Message):
+        return value[reader] if kind.addressed else value
+    if isinstance(kind, Artifact):
+        found = {}
+        for name, part in value.items():
+            if not _is_addressed(kind.part(name)):
+                found[name] = part
+            elif reader in part:
+                found[name] = part[reader]
+        return found
+    return value
 
 
-def _addressed(flat: Flat, rows: Rows) -> Flat:
-    """Keeps the acts that name their reader."""
-    named = [isinstance(act, dict) and int(rows[row]) in act for row, act in zip(flat.row, flat.act, strict=True)]
-    keep = np.flatnonzero(named) if named else np.zeros(0, np.intp)
-    return flat.take(keep)
+def _is_addressed(kind: Affordance) -> bool:
+    return isinstance(kind, Message) and kind.addressed
+
+
+def _addressed(flat: Flat, rows: Rows, kind: Affordance) -> Flat:
+    """Keeps the acts whose message names their reader."""
+    letters = [flat.act]
+    if isinstance(kind, Artifact):
+        letters = [flat.act[name] for name, part in kind.parts.items() if _is_addressed(part)]
+    elif not _is_addressed(kind):
+        raise RuleError(f"communication = 'addressed' needs a Message(addressed=True) in the act, not a {kind.kind}")
+    readers = rows[flat.row].tolist()
+    named = [
+        any(isinstance(act, dict) and reader in act for act in acts)
+        for reader, *acts in zip(readers, *letters, strict=True)
+    ]
+    return flat.take(np.flatnonzero(named))
 
 
 def _counted(shown: list[Exposure]) -> list[Exposure]:

@@ -72,9 +72,13 @@ class Affordance(ABC):
     def encode_many(self, values: Sequence[Any]) -> Acts:
         """The array of many values, where None is an agent that has not acted."""
         acts = self.blank(len(values))
-        for row, value in enumerate(values):
+        # Populations repeat a few values: each object is checked and coded once.
+        held, coded = list(values), dict[int, Any]()
+        for row, value in enumerate(held):
             if value is not None:
-                acts[row] = self.encode(value)
+                if id(value) not in coded:
+                    coded[id(value)] = self.encode(value)
+                acts[row] = coded[id(value)]
         return acts
 
     def check(self, value: object) -> None:

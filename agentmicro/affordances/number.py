@@ -19,8 +19,8 @@ from agentmicro.errors import ReplyError, SpecError
 ROUNDING: Final = 2e-9
 """How far off the step, by rounding error, a number may be."""
 
-EXACT: Final = 2**53
-"""Beyond this, float64 no longer holds every whole number."""
+EXACT: Final = 2**53 - 1
+"""The largest whole number that float64 confuses with no other."""
 
 NUMBER: Final = re.compile(
     r"(?<![^\W_])(?<!\d[.,:/])[-+−]?(?:(?:\d{1,3}(?:,\d{3})++|\d++)(?:\.\d++)?+|\.\d++)(?:[eE][-+]?\d++)?+"
@@ -235,10 +235,11 @@ class NumberOffer(Offer[Number]):
 
     def _direct(self, text: str) -> Parsed | None:
         """Reads the number alone, or with its unit."""
-        plain = self._unit.sub("", text, count=1) if self.affordance.unit else text
+        alone = text.strip()
+        plain = self._unit.sub("", alone, count=1) if self.affordance.unit else alone
         if "," in plain or not NUMBER.fullmatch(plain):
             return None
-        return parsed(self._valid(_value(plain)))
+        return parsed(self._valid(_value(plain)), *(["space"] if text != alone else []))
 
     def _prose(self, text: str) -> Parsed:
         plain = self._unit.sub(" ", text) if self.affordance.unit else text

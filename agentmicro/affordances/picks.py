@@ -250,7 +250,14 @@ class PicksOffer(Offer[Picks]):
             layer, how = next((pair for pair in layers(text) if fold(pair[0]) in NO_PICKS), (text, ("marks",)))
             return parsed(self._counted([]).value, *how, *(() if layer in NO_PICKS else ("case",)))
         pieces = self._pieces(text, SEPARATORS)
-        return self._counted(pieces) if pieces else None
+        if not pieces or any(key in fold(text) for key in self._compound - {fold(option) for option, _ in pieces}):
+            return None
+        return self._counted(pieces)
+
+    @cached_property
+    def _compound(self) -> frozenset[str]:
+        """Options with a separator inside: where one occurs, splitting would tear it apart."""
+        return frozenset(fold(option) for option in self.affordance.options if re.search("|".join(SEPARATORS), option))
 
     def _pieces(self, text: str, separators: tuple[str, ...]) -> list[tuple[str, tuple[str, ...]]] | None:
         """Splits at line breaks, then semicolons, commas and "and", wherever the text is not yet an option."""

@@ -232,13 +232,29 @@ def capped(text: str, longest: int = LONGEST) -> None:
         raise ReplyError(f"the reply has {len(text):,} characters; at most {longest:,} are read")
 
 
+def unmarked(head: str, rest: str) -> tuple[str, str]:
+    """The two sides of `- **name:** text` without its bullet and without the marks that close after the colon."""
+    bullet = BULLET.match(head.lstrip())
+    head = head.lstrip()[bullet.end() :] if bullet else head.strip()
+    opened = head[: len(head) - len(head.lstrip("*_`"))]
+    if opened and rest.startswith(opened) and not head.endswith(opened):
+        rest = rest.removeprefix(opened)
+    return head.strip("*_`"), rest
+
+
 def sections[Name](text: str, known: Callable[[str], Name | None]) -> tuple[str, list[tuple[Name, str]]]:
     """Splits `name: text` lines: what stands before the first known name, and the text under each name."""
     before: list[str] = []
     found: list[tuple[Name, list[str]]] = []
     for line in text.split("\n"):
         head, colon, rest = line.partition(":")
-        name = known(head) if colon and len(head) <= 1000 else None
+        name = None
+        if colon and len(head) <= 1000:
+            inner, after = unmarked(head, rest)
+            # Marks that close after the colon are marks for sure; others may belong to the name.
+            name = known(head) if after == rest else None
+            if name is None:
+                name, rest = known(inner), after
         if name is not None:
             found.append((name, [rest]))
         else:

@@ -35,15 +35,15 @@ class Scripted:
         return found if isinstance(found, Reply) else Reply(found, served=request.model)
 
 
-def first(request: Request) -> str:
+def first(request: Request) -> Reply:
     """The first thing that the schema allows."""
-    return json.dumps(_example(request.schema, None))
+    return Reply(json.dumps(_example(request.schema, None)), structured=True, served=request.model)
 
 
-def chance(request: Request) -> str:
+def chance(request: Request) -> Reply:
     """Anything that the schema allows, drawn by keyed luck."""
     luck = Chance(request.seed, "script", request.decision, request.agent)
-    return json.dumps(_example(request.schema, luck))
+    return Reply(json.dumps(_example(request.schema, luck)), structured=True, served=request.model)
 
 
 def silent(request: Request) -> str:

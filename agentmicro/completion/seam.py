@@ -33,10 +33,14 @@ class Request:
 
 @dataclass(frozen=True)
 class Reply:
-    """What came back: the raw text, always kept, how the call ended, and what it used where that is known."""
+    """What came back: the raw text, always kept, how the call ended, and what it used where that is known.
+
+    `structured` says that the model was held to the schema, so that the text is JSON and no repair.
+    """
 
     text: str
     status: Status = Status.OK
+    structured: bool = False
     error: str = ""
     tokens_in: int | None = None
     tokens_out: int | None = None

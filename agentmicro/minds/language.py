@@ -1,5 +1,6 @@
 """Language minds: one prompt per agent, and a reply that is read as an act or counted as what it is."""
 
+import json
 from collections.abc import Callable
 
 import numpy as np
@@ -48,7 +49,8 @@ def _read(observation: Observation, reply: Reply) -> tuple[object, Outcome]:
     if reply.status is not Status.OK:
         return None, Outcome.REFUSED if reply.status is Status.REFUSED else Outcome.FAILED
     try:
-        parsed = observation.offer.parse(reply.text)
-    except ReplyError:
+        offer = observation.offer
+        parsed = offer.read(json.loads(reply.text)) if reply.structured else offer.parse(reply.text)
+    except (ReplyError, json.JSONDecodeError):
         return None, Outcome.INVALID
     return parsed.value, Outcome.REPAIRED if parsed.repaired else Outcome.VALID

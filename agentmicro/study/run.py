@@ -5,6 +5,9 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 from agentmicro.knobs import Scalar
 from agentmicro.minds import Mind, Outcome
@@ -45,7 +48,13 @@ def run(
     cls: type[Society], knobs: Mapping[str, Scalar], seed: int, turns: int, progress: Progress | None = None
 ) -> Run:
     """Builds a phenomenon, lets it live for so many turns, and reports; the same arguments give the same numbers."""
-    return play(cls(**knobs, rng=seed), turns, progress)
+    return play(build(cls, knobs, seed), turns, progress)
+
+
+def build(cls: Any, knobs: Mapping[str, Scalar], seed: int) -> Society:
+    """A phenomenon with its knobs and a seed, at time 0."""
+    society: Society = cls(**knobs, rng=seed)
+    return society
 
 
 def play(model: Society, turns: int, progress: Progress | None = None) -> Run:
@@ -65,10 +74,18 @@ def play(model: Society, turns: int, progress: Progress | None = None) -> Run:
         measures={name: series[name][-1] for name in model.measures},
         series=series,
         decisions={outcome.name.lower(): int(model.outcomes[outcome]) for outcome in Outcome},
-        minds=dict(Counter(spelled(model.minds[seat]) for seat in model.seats.tolist())),
+        minds=_minds(model),
         valid=model.valid,
         seconds=seconds,
     )
+
+
+def _minds(model: Society) -> dict[str, int]:
+    agents = np.bincount(model.seats, minlength=len(model.minds)).tolist()
+    found: Counter[str] = Counter()
+    for mind, count in zip(model.minds, agents, strict=True):
+        found[spelled(mind)] += count
+    return dict(found)
 
 
 def spelled(mind: Mind) -> str:
@@ -80,11 +97,5 @@ def spelled(mind: Mind) -> str:
 @functools.cache
 def measures(cls: type[Society]) -> Mapping[str, str]:
     """What a phenomenon measures, each with the first line of its docstring; builds it once with its defaults."""
-    found = cls(rng=0).measures
+    found = build(cls, {}, 0).measures
     return {name: (measure.__doc__ or "").strip().partition("\n")[0] for name, measure in found.items()}
-
-
-@functools.cache
-def columns(cls: type[Society]) -> tuple[str, ...]:
-    """Everything that a run of a phenomenon writes down at each turn: its measures and the ledger of decisions."""
-    return tuple(cls(rng=0).datacollector.model_vars)

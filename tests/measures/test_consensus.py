@@ -240,8 +240,9 @@ def test_without_opinions_or_variation_there_is_no_correlation(links):
 
 def test_what_is_heard_must_vary_by_more_than_rounding():
     star = Links.of(nx.star_graph(3))
-    both = Links.from_edges(4, [[0, 2], [1, 2], [0, 3], [1, 3]], directed=True)
-    assert isnan(neighbour_correlation([0.1, 0.7, 0.3, 0.9], both))
+    pairs, weights = [[author, reader] for reader in (2, 3, 4) for author in (0, 1)], [1, 2, 0.1, 0.2, 0.3, 0.6]
+    same = Links.from_edges(5, pairs, directed=True, weights=weights)
+    assert isnan(neighbour_correlation([2.5, 1.9, 1.5, 0.8, 0.9], same))
     assert neighbour_correlation([0.0, 1.0, 1.0, 1.0], star) == pytest.approx(-1)
 
 

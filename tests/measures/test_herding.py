@@ -55,6 +55,11 @@ def test_the_two_ends_of_the_feed():
     assert (mean_position(even), gate_width(even), choice_set(even)) == (10.5, 19, pytest.approx(20))
 
 
+def test_the_gate_is_not_pushed_by_rounding():
+    assert 0.55 * 100 > 55
+    assert gate_width([30, 25, 45], 0.55) == 2
+
+
 def test_no_picks_and_no_share():
     for profile in ([], [0, 0], [np.nan]):
         assert np.isnan([mean_position(profile), gate_width(profile), choice_set(profile)]).all()
@@ -162,6 +167,11 @@ def test_the_null_of_two_picks_is_known():
     null = gini_null(2, n, worlds)
     assert null.mean == pytest.approx(p * one + (1 - p) * two, abs=4 * sd / np.sqrt(worlds))
     assert null.sd == pytest.approx(sd, rel=0.05)
+
+
+def test_the_sd_of_the_null_is_that_of_a_sample():
+    first, two = gini_null(50, 10, worlds=1).mean, gini_null(50, 10, worlds=2)
+    assert two.sd == pytest.approx(abs(first - two.mean) * np.sqrt(2))
 
 
 def test_the_null_depends_on_the_seed_and_nothing_else():

@@ -114,6 +114,15 @@ def test_a_fashion_is_no_influence():
     assert np.isnan(found.z)
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_where_all_do_the_same_dealing_out_changes_nothing(seed):
+    luck = np.random.default_rng(seed)
+    n, readers = luck.integers(1, 200), luck.integers(2, 40)
+    found = exposure_adoption(np.zeros(n), luck.integers(0, readers, n), luck.integers(0, 3, n), np.zeros(n, int))
+    assert found.lift == pytest.approx(0, abs=1e-12)
+    assert np.isnan(found.z)
+
+
 def test_blank_acts_and_lonely_readers():
     assert np.isnan(exposure_adoption([], [], [], [])).all()
     assert np.isnan(exposure_adoption([0, 0], [0, 1], [-1, 2], [1, -1])).all()

@@ -118,6 +118,19 @@ def test_steep_effects_far_from_even_odds_are_found():
     assert fit.estimate == pytest.approx([3, -1], rel=0.02)
 
 
+def test_a_full_newton_step_that_overshoots_is_cut():
+    # The two far cells have no chance of a yes, which leaves a line through two points.
+    fit = logit([[1, -3], [1, -50], [1, -200], [1, 0]], [1000, 5, 1000, 5], [14, 0, 0, 3])
+    assert fit.estimate == pytest.approx([np.log(3 / 2), (np.log(3 / 2) - np.log(14 / 986)) / 3])
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_columns_that_are_nearly_collinear_keep_their_errors(seed):
+    x, t, s, _ = cells(seed)
+    near, far = logit(x, t, s), logit(x @ [[1, 1e7, 3e7], [0, 1, 3e6], [0, 0, 1]], t, s)
+    assert far.error[2] == pytest.approx(near.error[2], rel=0.005)
+
+
 @pytest.mark.parametrize(
     ("design", "trials", "successes"),
     [

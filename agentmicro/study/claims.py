@@ -1,0 +1,166 @@
+"""Claims against runs: each sentence of a scenario is held, broken or undecided, with an interval and its null.
+
+A claim is about the mean of one number per seed: a measure in one arm, or its paired difference between two arms on the
+same seeds. The interval is Student's, at 95%. Two conventions need saying:
+
+- a number that is the same in every seed has the point as its interval, since what varies with the seed did not vary;
+- a number that is undefined (NaN) in some seeds leaves the claim undecided, since leaving those out would select on the
+  outcome; one that is undefined in every seed breaks it, since no further seed can be expected to define it.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from math import ceil, isfinite, nan, sqrt
+from typing import Any
+
+import numpy as np
+from scipy.special import stdtrit
+
+from agentmicro.errors import ScenarioError, SpecError
+from agentmicro.knobs import Scalar
+from agentmicro.study.reading import Knobs
+from agentmicro.study.run import Progress, Run, run
+from agentmicro.study.scenario import Claim, Scenario
+
+CONFIDENCE = 0.95
+SURE = 1e-12  # a spread this small beside the mean is rounding, not luck
+
+
+class Verdict(StrEnum):
+    """What the runs say to a claim."""
+
+    HELD = "held"
+    BROKEN = "broken"
+    UNDECIDED = "undecided"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A claim with its verdict: the mean over the seeds, its interval, and the mean of the same under the null.
+
+    undefined: in how many seeds the number was NaN. more: about how many further seeds would decide it, if any can.
+    """
+
+    claim: Claim
+    verdict: Verdict
+    mean: float
+    low: float
+    high: float
+    null: float = nan
+    undefined: int = 0
+    more: int | None = None
+
+
+@dataclass(frozen=True)
+class Checked:
+    """All verdicts of one scenario; `invalid` counts the runs in which too many decisions failed."""
+
+    scenario: Scenario
+    judged: tuple[Judged, ...]
+    runs: int
+    invalid: int
+    seconds: float
+
+    @property
+    def held(self) -> bool:
+        """Whether every claim is held."""
+        return all(item.verdict is Verdict.HELD for item in self.judged)
+
+
+class Runs:
+    """The runs of one scenario, each made once: by its resolved knobs, seed and turns."""
+
+    def __init__(self, cls: Any, turns: int) -> None:
+        self.cls = cls
+        self.turns = turns
+        self.made: dict[tuple[object, ...], Mapping[str, list[float]]] = {}
+        self.invalid = 0
+
+    def values(self, arm: Knobs, that: str, at: int | None, seeds: int) -> list[float]:
+        """A column at a turn, for the seeds 1, 2, ..."""
+        turn = self.turns if at is None else at
+        return [self.series(arm, seed)[that][turn] for seed in range(1, seeds + 1)]
+
+    def series(self, arm: Knobs, seed: int) -> Mapping[str, list[float]]:
+        """Every column of one run at every turn."""
+        knobs = self.cls.checked(arm)
+        key = (*sorted(knobs.items()), seed, self.turns)
+        if key not in self.made:
+            made: Run = run(self.cls, knobs, seed, self.turns)
+            self.invalid += not made.valid
+            self.made[key] = made.series
+        return self.made[key]
+
+
+def check(
+    scenario: Scenario, overrides: Mapping[str, Scalar] | None = None, progress: Progress | None = None
+) -> Checked:
+    """Runs what the claims of a scenario ask for and judges them; overrides take the place of knobs in [micro]."""
+    if not scenario.claims:
+        raise ScenarioError(f"{scenario.path.name}: no [[claim]] to check")
+    start = time.perf_counter()
+    runs = Runs(scenario.cls, scenario.turns)
+    base = {**scenario.micro, **(overrides or {})}
+    judged = []
+    for number, claim in enumerate(scenario.claims, start=1):
+        try:
+            judged.append(_judged(runs, base, claim))
+        except SpecError as error:
+            raise ScenarioError(f"{scenario.path.name}: [claim {number}] {error}") from None
+        if progress:
+            progress(number, len(scenario.claims))
+    return Checked(scenario, tuple(judged), len(runs.made), runs.invalid, time.perf_counter() - start)
+
+
+def judge(claim: Claim, values: Sequence[float], null: Sequence[float] = ()) -> Judged:
+    """The verdict on a claim from one number per seed, beside the mean of the numbers under the null."""
+    found = np.asarray(values, float)
+    defined = found[np.isfinite(found)]
+    undefined = int(found.size - defined.size)
+    beside = float(np.mean(null)) if len(null) and np.isfinite(null).all() else nan
+    if not defined.size:
+        return Judged(claim, Verdict.BROKEN, nan, nan, nan, beside, undefined)
+    mean, half = interval(defined)
+    low, high = mean - half, mean + half
+    if undefined:
+        return Judged(claim, Verdict.UNDECIDED, mean, low, high, beside, undefined)
+    if claim.holds(low, high):
+        return Judged(claim, Verdict.HELD, mean, low, high, beside)
+    if claim.fails(low, high):
+        return Judged(claim, Verdict.BROKEN, mean, low, high, beside)
+    return Judged(claim, Verdict.UNDECIDED, mean, low, high, beside, more=_more(claim, mean, half, defined.size))
+
+
+def interval(values: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[float, float]:
+    """The mean and the half-width of its 95% interval by Student's t; infinite for one number, 0 for equal ones."""
+    mean = float(values.mean())
+    if values.size < 2:
+        return mean, float("inf")
+    spread = float(values.std(ddof=1))
+    if spread <= SURE * max(1.0, abs(mean)):
+        return float(values[0]), 0.0
+    return mean, float(stdtrit(values.size - 1, (1 + CONFIDENCE) / 2)) * spread / sqrt(values.size)
+
+
+def _more(claim: Claim, mean: float, half: float, seeds: int) -> int | None:
+    """How many further seeds it takes until such an interval no longer reaches the bound; None where none would do."""
+    distance = min(abs(mean - bound) for bound in (claim.low, claim.high) if isfinite(bound))
+    if not distance or not isfinite(half):
+        return None
+    return max(1, ceil(seeds * (half / distance) ** 2) - seeds)
+
+
+def _judged(runs: Runs, base: Knobs, claim: Claim) -> Judged:
+    null: Mapping[str, Scalar] = runs.cls.null
+    return judge(claim, _values(runs, base, claim, {}), _values(runs, base, claim, null))
+
+
+def _values(runs: Runs, base: Knobs, claim: Claim, last: Mapping[str, Scalar]) -> list[float]:
+    """One number per seed: the measure in the claim's arm, less that in the arm it is set against."""
+    found = runs.values({**base, **claim.where, **last}, claim.that, claim.at, claim.seeds)
+    if claim.against is None:
+        return found
+    other = runs.values({**base, **claim.against, **last}, claim.that, claim.at, claim.seeds)
+    return [value - beside for value, beside in zip(found, other, strict=True)]

@@ -1,0 +1,195 @@
+"""Runs, verdicts and cards as a person reads them: tables for a terminal, plain text where there is none."""
+
+import inspect
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from math import isnan
+from typing import Any
+
+from rich import box
+from rich.console import Console, Group
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+from rich.table import Table
+from rich.text import Text
+
+from agentmicro.errors import listed
+from agentmicro.knobs import Knob, knobs
+from agentmicro.minds import EVERYWHERE
+from agentmicro.phenomena import About
+from agentmicro.study.claims import Checked, Judged, Verdict
+from agentmicro.study.output import Report
+from agentmicro.study.reading import Knobs
+from agentmicro.study.scenario import Risk
+
+WIDTH = 110  # columns where no terminal says how many there are
+PATIENCE = 1.0  # seconds before a progress bar appears
+COLOURS = {Verdict.HELD: "green", Verdict.BROKEN: "red", Verdict.UNDECIDED: "yellow"}
+
+
+def console(stderr: bool = False) -> Console:
+    """Where text goes: coloured and as wide as the terminal, or plain and of fixed width."""
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() else WIDTH
+    return Console(stderr=stderr, width=width, highlight=False, markup=False, emoji=False)
+
+
+class Patience:
+    """A progress bar on stderr that appears only on a terminal and only when something takes longer than a moment."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+        self.start = time.perf_counter()
+        self.bar: Bar | None = None
+        self.task: TaskID | None = None
+
+    def __enter__(self) -> "Patience":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.bar:
+            self.bar.stop()
+
+    def __call__(self, done: int, total: int) -> None:
+        """Hears how far it is."""
+        if self.bar is None:
+            if not sys.stderr.isatty() or time.perf_counter() - self.start < PATIENCE:
+                return
+            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+            self.bar = Bar(*columns, console=console(stderr=True), transient=True)
+            self.bar.start()
+        if self.task is None:
+            self.task = self.bar.add_task(self.what, total=total)
+        self.bar.update(self.task, completed=done, total=total)
+
+
+def number(value: float) -> str:
+    """A number in four digits; a dash where it is undefined."""
+    if isnan(value):
+        return "–"
+    return f"{int(value):,}" if float(value).is_integer() and abs(value) < 1e15 else f"{value:.4g}"
+
+
+def of_run(report: Report, docs: Mapping[str, str]) -> Group:
+    """What a run showed, beside its null, with the finding in words."""
+    run = report.run
+    minds = listed(f"{name}: {count:,} agents" for name, count in run.minds.items())
+    origin = f" (scenario {report.scenario})" if report.scenario else ""
+    header = f"{run.phenomenon}{origin}; {minds}; seed {run.seed}, {run.turns:,} turns"
+    table = grid("measure", ">value", ">null", "what it is")
+    for name, value in run.measures.items():
+        table.add_row(name, number(value), number(report.null.measures[name]), docs.get(name, ""))
+    other = [f"{count:,} {outcome}" for outcome, count in run.decisions.items() if count and outcome != "valid"]
+    ended = f"{sum(run.decisions.values()):,} decisions, {run.failure_rate:.1%} failed"
+    ledger = f"{ended}{f' ({listed(other)})' if other else ''}; {run.seconds:.2f} s"
+    return Group(Text(header, "bold"), table, Text(report.finding), Text(ledger, "dim"))
+
+
+def of_check(checked: Checked) -> Group:
+    """The verdict on each claim of a scenario, with its interval and its null."""
+    table = grid("claim", "verdict", ">mean", "95% interval", "wanted", ">null")
+    for item in checked.judged:
+        low, high = number(item.low), number(item.high)
+        shown = low if low == high else f"{low} to {high}"
+        verdict = Text(item.verdict.value, COLOURS[item.verdict])
+        claim = Text.assemble(item.claim.says, (f"\n{_asks(item)}", "dim"))
+        table.add_row(claim, verdict, number(item.mean), shown, item.claim.wanted, number(item.null))
+    held = sum(item.verdict is Verdict.HELD for item in checked.judged)
+    invalid = f", {checked.invalid} with too many failed decisions" if checked.invalid else ""
+    count = f"{held} of {len(checked.judged)} claims held; {checked.runs:,} runs{invalid}, {checked.seconds:.1f} s"
+    return Group(Text(checked.scenario.name, "bold"), table, Text(count, "dim"))
+
+
+def _asks(item: Judged) -> str:
+    claim = item.claim
+    where = f" with {assigned(claim.where)}" if claim.where else ""
+    against = f", less that with {assigned(claim.against) or 'nothing changed'}" if claim.against is not None else ""
+    at = f" at turn {claim.at}" if claim.at is not None else ""
+    notes = [f"{claim.seeds} seeds"]
+    if item.undefined:
+        notes.append(f"undefined in {item.undefined}")
+    if item.verdict is Verdict.UNDECIDED and item.more is not None:
+        notes.append(f"about {item.more:,} more would decide")
+    return f"{claim.that}{where}{against}{at} ({listed(notes)})"
+
+
+def assigned(values: Knobs) -> str:
+    """Knobs as they are written on a command line."""
+    return listed(f"{name}={value}" for name, value in values.items())
+
+
+def of_list(phenomena: Mapping[str, str], scenarios: Sequence[Mapping[str, str]]) -> Group:
+    """The phenomena and the scenarios there are, each with its line."""
+    first = grid("phenomenon", "what it is")
+    for name, title in phenomena.items():
+        first.add_row(name, title)
+    second = grid("scenario", "phenomenon", "risk")
+    for item in scenarios:
+        second.add_row(item["name"], item["phenomenon"], item["risk"])
+    return Group(first, second)
+
+
+def of_card(cls: Any, about: About, risk: Risk | None, given: Knobs, sources: Mapping[str, str]) -> Group:
+    """All that a person needs to know before running something: what, why, the knobs and the minds."""
+    parts: list[Any] = [Text(about.title, "bold"), Text()]
+    if risk and risk.claim:
+        parts += [Text.assemble(("This scenario: ", "bold"), risk.claim), Text()]
+    for heading, text in about.sections.items():
+        parts.append(Text.assemble((f"{heading}: ", "bold"), text))
+    parts.append(_knobs(cls, given, sources))
+    parts.append(_minds(cls))
+    return Group(*parts)
+
+
+def of_measures(docs: Mapping[str, str], outcome: str) -> Table:
+    """What is measured; the outcome is marked."""
+    table = grid("measure", "what it is")
+    for name, doc in docs.items():
+        table.add_row(f"{name} (outcome)" if name == outcome else name, doc)
+    return table
+
+
+def _knobs(cls: Any, given: Knobs, sources: Mapping[str, str]) -> Table:
+    table = grid("knob", "value", "from", "takes", "what it is")
+    found = knobs(cls)
+    for group in dict.fromkeys(knob.group for knob in found.values()):
+        table.add_row(Text(str(group), "italic"), "", "", "", "")
+        for name, knob in found.items():
+            if knob.group is group:
+                takes = _takes(cls, knob)
+                table.add_row(f"  {name}", str(given[name]), sources.get(name, "default"), takes, _doc(cls, knob))
+    return table
+
+
+def _takes(cls: Any, knob: Knob) -> str:
+    if knob.choices:
+        return listed(knob.choices)
+    if knob.range:
+        return str(knob.range)
+    if knob.written:
+        return listed(knob.written.names)
+    return listed(cls.rules) if knob.name in ("mind", "minds") else knob.kind.__name__
+
+
+def _doc(cls: Any, knob: Knob) -> str:
+    inert = f"; inert: {cls.inert[knob.name]}" if knob.name in cls.inert else ""
+    return f"{knob.doc}{inert}"
+
+
+def _minds(cls: Any) -> Table:
+    table = grid("mind", "what it does", "parameters")
+    for name, rule in {**cls.rules, **EVERYWHERE}.items():
+        doc = (inspect.getdoc(rule) or "").partition("\n")[0]
+        params = [f"{knob.name}={knob.default!r} ({knob.doc})" for knob in knobs(rule).values()]
+        table.add_row(name, doc, "\n".join(params))
+    return table
+
+
+def grid(*headings: str) -> Table:
+    """A table with these headings; `>` before a heading sets its column to the right."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    for heading in headings:
+        right = heading.startswith(">")
+        table.add_column(heading.removeprefix(">"), justify="right" if right else "left", overflow="fold")
+    return table

@@ -1,0 +1,1 @@
+"""What the kernel costs, as ratios to plain references within one run."""
