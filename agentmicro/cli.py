@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from agentmicro.study.output import Report
     from agentmicro.study.scenario import Scenario
 
+UsageError: Any = typer.BadParameter.__bases__[0]  # click's own, or the copy of click that a newer Typer carries
+
 GOOD, BAD, INVALID, INTERRUPTED = 0, 1, 2, 130
 LAST_SEED = 2**63 - 1
 
@@ -63,6 +65,7 @@ class Asked:
 
 @app.command()
 def run(
+    context: typer.Context,
     what: What,
     sets: Set = None,
     seed: Annotated[int, typer.Option(min=0, max=LAST_SEED, help="what all luck is keyed by")] = 1,
@@ -78,11 +81,12 @@ def run(
     from agentmicro.study import output
 
     started = datetime.now(UTC)
+    into: Path | None
     with output.folder(out) if out is not None else nullcontext() as into:
-        report, model = _run(asked, seed, turns or asked.turns, into if trace else None)
+        report, model = _run(asked, seed, turns or asked.turns, into if trace else None, context.obj)
         if into is not None:
             output.write(into, report, started)
-            _figure(into, report, model, asked)
+            _figure(into, report, model, _outcome(asked))
     if as_json:
         _print_json(report.as_json())
     else:
@@ -100,9 +104,11 @@ def list_(as_json: Json = False) -> None:
     from agentmicro.study import scenario
 
     known = {name: phenomena.about(name).title for name in phenomena.names()}
-    found = [_listed(scenario.parse(path, scenario.contents(path)), path.stem) for path in scenario.paths()]
+    found = [scenario.summary(name) for name in scenario.names()]
     if as_json:
-        _print_json({"phenomena": [{"name": name, "title": title} for name, title in known.items()], "scenarios": found})
+        _print_json(
+            {"phenomena": [{"name": name, "title": title} for name, title in known.items()], "scenarios": found}
+        )
         return
     from agentmicro.study import tables
 
@@ -113,14 +119,14 @@ def list_(as_json: Json = False) -> None:
 def show(what: What, sets: Set = None) -> None:
     """Show what something is: its risk, knobs, minds and measures."""
     from agentmicro import phenomena
-    from agentmicro.study import display
+    from agentmicro.study import display, tables
     from agentmicro.study.run import measures
 
     asked = resolve(what, sets or [])
     sources = {**dict.fromkeys(asked.given, "file"), **dict.fromkeys(asked.overrides, "override")}
     risk = asked.scenario.risk if asked.scenario else None
     about = phenomena.about(phenomena.name_of(asked.cls))
-    console = display.console()
+    console = tables.console()
     console.print(display.of_card(asked.cls, about, risk, asked.knobs, sources))
     console.print(display.of_measures(measures(asked.cls), _outcome(asked)))
 
@@ -130,8 +136,7 @@ def new(name: Annotated[str, typer.Argument(metavar="NAME", help="what the pheno
     """Write a phenomenon and its scenario, small and working, to start from."""
     from agentmicro import templates
 
-    written = templates.write(name, Path.cwd())
-    for line in written.lines:
+    for line in templates.write(name, Path.cwd()):
         typer.echo(line)
 
 
@@ -142,18 +147,17 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Check the claims of scenarios; exit 0 only if all are held."""
-    from agentmicro.study import display
-    from agentmicro.study.claims import check
+    from agentmicro.study import claims, display, tables
     from agentmicro.study.scenario import load
 
     loaded = [load(text) for text in scenarios]
     changes = [overrides(item.cls, item.micro, sets or []) for item in loaded]
     done: list[Checked] = []
     for item, change in zip(loaded, changes, strict=True):
-        with display.Patience(f"{item.name}: claims") as progress:
-            done.append(check(item, change, progress))
+        with tables.Patience(f"{item.name}: claims") as progress:
+            done.append(claims.check(item, change, progress))
         if not as_json:
-            display.console().print(display.of_check(done[-1]))
+            tables.console().print(display.of_check(done[-1]))
     if as_json:
         _print_json({"scenarios": [item.as_json() for item in done], "held": all(item.held for item in done)})
     if any(item.invalid for item in done):
@@ -161,3 +165,118 @@ def check(
         raise typer.Exit(INVALID)
     if not all(item.held for item in done):
         raise typer.Exit(BAD)
+
+
+def resolve(what: str, sets: Sequence[str]) -> Asked:
+    """What a word on the command line means: a scenario, or else a phenomenon; with the knobs set beside it."""
+    from agentmicro import phenomena
+    from agentmicro.study import scenario
+
+    if scenario.locate(what) is not None:
+        found = scenario.load(what)
+        return Asked(found.cls, found, found.micro, overrides(found.cls, found.micro, sets))
+    if phenomena.plain(what) not in phenomena.names():
+        known = tuple(dict.fromkeys((*scenario.names(), *phenomena.names())))
+        raise SpecError(f"no scenario or phenomenon {what!r}{nearest(what, known)}; there is {listed(known)}")
+    cls = phenomena.find(what)
+    return Asked(cls, None, {}, overrides(cls, {}, sets))
+
+
+def overrides(cls: "type[Society]", given: Mapping[str, Scalar], sets: Sequence[str]) -> dict[str, Scalar]:
+    """The knobs written as `knob=value`, read and checked; the last one wins."""
+    from agentmicro.knobs import knobs, missing
+
+    known = knobs(cls)
+    found: dict[str, Scalar] = {}
+    for text in sets:
+        name, equals, value = (part.strip() for part in text.partition("="))
+        if not equals or not name:
+            raise KnobError(f"--set {text}: expected knob=value, such as {next(iter(known))}=5")
+        if name not in known:
+            raise missing(name, cls.__name__, known)
+        found[name] = known[name].read(value)
+    cls.checked({**given, **found})
+    return found
+
+
+def _run(asked: Asked, seed: int, turns: int, into: Path | None, words: Sequence[str]) -> "tuple[Report, Society]":
+    """The run and its null on the same seed, and the model as the run left it."""
+    from agentmicro.study.output import TRACE, Report
+    from agentmicro.study.run import build, play
+    from agentmicro.study.run import run as run_once
+    from agentmicro.study.tables import Patience
+    from agentmicro.trace import Trace
+
+    model = build(asked.cls, asked.knobs, seed)
+    if into is not None:
+        model.trace = Trace(into / TRACE)
+    with Patience("turns") as progress:
+        made = play(model, turns, progress)
+    if model.trace is not None:
+        model.trace.close()
+    without = asked.cls.checked({**asked.knobs, **asked.cls.null})
+    with Patience("turns of the null") as progress:
+        null = made if without == asked.knobs else run_once(asked.cls, without, seed, turns, progress)
+    finding = asked.cls.finding(made.measures, null.measures)
+    name, digest = (asked.scenario.name, asked.scenario.digest) if asked.scenario else (None, None)
+    return Report(made, null, finding, ("agentmicro", *words), name, digest), model
+
+
+def _figure(into: Path, report: "Report", model: "Society", outcome: str) -> None:
+    from agentmicro.study import figure
+
+    try:
+        figure.save(into, report, model, outcome)
+    except ImportError:
+        typer.echo("no figure: matplotlib is not installed; it comes with the extra agentmicro[figures]", err=True)
+
+
+def _outcome(asked: Asked) -> str:
+    from agentmicro.study.run import measures
+
+    return (asked.scenario.risk.outcome if asked.scenario else "") or next(iter(measures(asked.cls)))
+
+
+def _print_run(report: "Report", asked: Asked, out: Path | None) -> None:
+    from agentmicro.study import display, tables
+    from agentmicro.study.run import measures
+
+    tables.console().print(display.of_run(report, measures(asked.cls)))
+    if out is not None:
+        typer.echo(f"written to {out}")
+
+
+def _print_json(value: Any) -> None:
+    from agentmicro.study.output import plain
+
+    typer.echo(json.dumps(plain(value), ensure_ascii=False, allow_nan=False))
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Runs a command line and returns its exit code; what is wrong becomes one sentence on stderr."""
+    words = list(sys.argv[1:] if args is None else args)
+    try:
+        command = typer.main.get_command(app)
+        code = command.main(words or ["--help"], prog_name="agentmicro", standalone_mode=False, obj=words)
+        sys.stdout.flush()
+    except (AgentmicroError, UsageError, OSError, MemoryError) as error:
+        return _failed(error)
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    if code == INTERRUPTED:
+        typer.echo("interrupted", err=True)
+    return int(code or GOOD)
+
+
+def _failed(error: Any) -> int:
+    if isinstance(error, BrokenPipeError):
+        # Whoever read has had enough, which is no error; the interpreter must not flush into the closed pipe at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BAD
+    text = error.format_message() if isinstance(error, UsageError) else str(error)
+    if isinstance(error, MemoryError):
+        text = f"not enough memory: {error}"
+    elif isinstance(error, OSError):
+        text = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    typer.echo(f"error: {' '.join(text.split())}", err=True)
+    return BAD

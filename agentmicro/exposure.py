@@ -118,32 +118,31 @@ class Seen:
         if not isinstance(kind, Choice | Picks):
             raise RuleError(f"counts() needs a Choice or Picks, and the act is a {type(kind).__name__}")
         options = len(kind.options)
-        if self._whole and isinstance(kind, Choice):
-            return self._tally(_column(self._standing, part), options)
-        flat = self.flat
-        acts = _column(flat.act, part)
-        if acts.ndim == 1:
-            return np.bincount(flat.row * options + acts, minlength=len(self) * options).reshape(-1, options) * 1.0
-        rows = np.repeat(flat.row, acts.shape[1])[acts.ravel() >= 0]
-        picked = acts.ravel()[acts.ravel() >= 0]
-        return np.bincount(rows * options + picked, minlength=len(self) * options).reshape(-1, options) * 1.0
+        if self._direct and part is None and isinstance(kind, Choice):
+            if self._scene.links.complete:
+                held = self._standing[:, None] == np.arange(options)
+                return np.asarray(held.sum(axis=0) - held[self.rows].astype(float))
+            if self._whole:
+                return self._tally(self._standing, options)
+        row, _, acts = self._heard_of(kind, part)
+        if acts.ndim > 1:
+            row, acts = np.repeat(row, acts.shape[1])[acts.ravel() >= 0], acts.ravel()[acts.ravel() >= 0]
+        return np.bincount(row * options + acts, minlength=len(self) * options).reshape(-1, options) * 1.0
 
     def mean(self, part: str | None = None) -> Floats:
         """The mean number that each agent hears, by the weights of the graph if it has any; NaN where it hears none."""
         links = self._scene.links
         with np.errstate(invalid="ignore"):
-            if self._whole:
-                own = _column(self._standing, part).astype(float, copy=False)
-                if links.complete:
-                    return (own.sum() - own) / (len(own) - 1) if len(own) > 1 else np.full(1, np.nan)
-                return np.asarray(links.matrix @ own) / links.strengths
-            flat = self.flat
-            heard = _column(flat.act, part).astype(float)
-            weights = (
-                np.ones(heard.size) if links.weights is None else links.weights_of(self.rows[flat.row], flat.author)
-            )
-            total = np.bincount(flat.row, weights * heard, minlength=len(self))
-            return total / np.bincount(flat.row, weights, minlength=len(self))
+            if self._direct and part is None and links.complete:
+                numbers = self._standing.astype(float, copy=False)
+                return np.asarray((numbers.sum() - numbers[self.rows]) / np.float64(links.n - 1))
+            if self._whole and part is None:
+                return np.asarray(links.matrix @ self._standing.astype(float, copy=False)) / links.strengths
+            row, author, numbers = self._heard_of(_of(self.affordance, part), part)
+            weights = links.weights_of(self.rows[row], author)
+            numbers = numbers.astype(float)
+            total = np.bincount(row, weights * numbers, minlength=len(self))
+            return total / np.bincount(row, weights, minlength=len(self))
 
     def total(self) -> Floats:
         """How many acts each agent hears."""
@@ -275,16 +274,19 @@ class Seen:
         return self._direct and self.rows is self._scene.acts.rows
 
     def _tally(self, acts: Coded, options: int) -> Floats:
-        links = self._scene.links
-        held = acts[:, None] == np.arange(options)
-        if links.complete:
-            return np.asarray(held.sum(axis=0) - held.astype(float))
+        """Counts by one sparse product per option; the last option is what is left of all that is heard."""
         tally = np.empty((len(self), options))
-        tally[:, -1] = links.degrees
+        tally[:, -1] = self._scene.links.degrees
         for option in range(options - 1):
-            tally[:, option] = links.pattern @ held[:, option].astype(float)
+            tally[:, option] = self._scene.links.pattern @ (acts == option).astype(float)
             tally[:, -1] -= tally[:, option]
         return tally
+
+    def _heard_of(self, kind: Affordance, part: str | None) -> tuple[Rows, Rows, Coded]:
+        """What is heard of one kind of act, without what was left blank: the row of the batch, who, and the act."""
+        column = _column(self.flat.act, part)
+        given = np.flatnonzero(~kind.is_blank(column))
+        return self.flat.row[given], self.flat.author[given], column[given]
 
     def _flat(self, rows: Rows) -> Flat:
         plan = self._scene.architecture

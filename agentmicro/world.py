@@ -18,6 +18,7 @@ from agentmicro.noise import Luck, permutation
 type Items = NDArray[np.integer]
 
 ORDERS = ("shuffled", "fixed", "popular", "attack")
+BLOCK = 1 << 13  # readers whose slates stay in the processor's cache while they are shuffled
 
 
 class View(Protocol):
@@ -213,10 +214,13 @@ class FeedView:
         first = max(self._depth, int(self._feed.order == "attack"))
         if depth <= first:
             return
-        dealt, rows = self._dealt, np.arange(self._luck.keys.size)
-        for place, draw in enumerate(self._luck(depth - first).T, start=first):
-            swap = place + (draw * (self.size - place)).astype(np.intp)
-            taken = dealt[rows, swap]
-            dealt[rows, swap] = dealt[:, place]
-            dealt[:, place] = taken
+        draws = self._luck(depth - first)
+        for begin in range(0, len(draws), BLOCK):
+            dealt = self._dealt[begin : begin + BLOCK]
+            cells, starts = dealt.reshape(-1), np.arange(len(dealt)) * self.size
+            for place, draw in enumerate(draws[begin : begin + BLOCK].T, start=first):
+                swap = starts + place + (draw * (self.size - place)).astype(np.intp)
+                taken = cells[swap]
+                cells[swap] = dealt[:, place]
+                dealt[:, place] = taken
         self._depth = depth

@@ -31,6 +31,7 @@ CASES: Mapping[str, Case] = {
         kernel.recording,
         whole.building,
         whole.growth,
+        whole.age,
         whole.start,
     )
 }

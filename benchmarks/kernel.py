@@ -45,14 +45,20 @@ def imitation(quick: bool, repeats: int) -> Iterator[Measurement]:
     """One simultaneous turn of everybody on a small world, measures and data collection included."""
     n = 10_000 if quick else 1_000_000
     model = Voter(agents=n, graph=SMALL_WORLD, turns="simultaneous", rng=1)
-    kept, narrow = model.links.matrix, references.narrow(model.links)
     for mind in ("voter", "degroot"):
         model.change(mind=mind)
         values = np.random.default_rng(1).random(n)
-        for matrix, name, most in ((kept, "sparse product", 3.0), (narrow, "sparse product, 32-bit indices", None)):
-            pairs = interleaved(model.step, partial(references.product, matrix, values), repeats)
-            aim = None if quick else most
-            yield compared("imitation", f"turn, mind {mind}", name, n, pairs, most=aim, unit="us/agent", scale=1e6 / n)
+        pairs = interleaved(model.step, partial(references.product, model.links.matrix, values), repeats)
+        yield compared(
+            "imitation",
+            f"turn, mind {mind}",
+            "sparse product",
+            n,
+            pairs,
+            most=None if quick else 3.0,
+            unit="us/agent",
+            scale=1e6 / n,
+        )
 
 
 @dataclass

@@ -7,8 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from agentmicro.graphs import Links
-
 GATE_SLOPE, STEP = -0.6, 0.5
 
 
@@ -73,13 +71,6 @@ def bare_agents(n: int) -> mesa.Model:
     model = mesa.Model(rng=1)
     Bare.create_agents(model, n)
     return model
-
-
-def narrow(links: Links) -> csr_array:
-    """The links as scipy makes them by itself: 32-bit indices where they fit, which a product reads faster."""
-    matrix = csr_array(links.matrix)
-    matrix.indices, matrix.indptr = matrix.indices.astype(np.int32), matrix.indptr.astype(np.int32)
-    return matrix
 
 
 def product(matrix: csr_array, values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from agentmicro import graphs
+from agentmicro.phenomena.herding import Herding
 from agentmicro.phenomena.voter import Voter
 from benchmarks import references
 from benchmarks.kernel import SMALL_WORLD
@@ -90,6 +91,28 @@ def growth(quick: bool, repeats: int) -> Iterator[Measurement]:
             statistics.median(bare for _, bare in pairs), aim="ours <= 1.05", met=None if quick else mine <= 1.05,
             note=f"quartiles {low:.3f} to {high:.3f}",
         )  # fmt: skip
+
+
+def age(quick: bool, repeats: int) -> Iterator[Measurement]:
+    """A turn late in a run, against the same turn early in it: the past must not make the present slower."""
+    n, early, late = (100, 5, 20) if quick else (1_000, 10, 200)
+    for phenomenon, knobs in ((Herding, {}), (Voter, {"graph": SMALL_WORLD, "turns": "simultaneous"})):
+        young, old = (phenomenon(agents=n, rng=1, **knobs) for _ in range(2))
+        for model, turns in ((young, early), (old, late)):
+            for _ in range(turns):
+                model.step()
+        pairs = [(seconds(old.step), seconds(young.step)) for _ in range(repeats)]
+        name = phenomenon.__name__.lower()
+        yield compared(
+            "age",
+            f"{name}, turn {late}",
+            f"turn {early}",
+            n,
+            pairs,
+            most=None if quick else 1.1,
+            unit="us/agent",
+            scale=1e6 / n,
+        )
 
 
 def _exponent(sizes: tuple[int, ...], times: list[float]) -> float:

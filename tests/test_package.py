@@ -58,7 +58,9 @@ def test_the_version_is_stated_once_and_the_changelog_knows_it():
 
 
 def test_nothing_inside_the_package_imports_its_own_front_door():
-    modules = {path.stem if path.stem != "__init__" else path.parent.name for path in (ROOT / "agentmicro").rglob("*.py")}
+    modules = {
+        path.stem if path.stem != "__init__" else path.parent.name for path in (ROOT / "agentmicro").rglob("*.py")
+    }
     for path in (ROOT / "agentmicro").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ImportFrom) and node.module == "agentmicro" and path.parent.name != "agentmicro":

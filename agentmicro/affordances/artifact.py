@@ -129,13 +129,13 @@ class Artifact(Affordance):
         return row[0]
 
     def decode(self, coded: Any) -> dict[str, Any] | None:
-        """The values of the parts; None for a blank row, and a `SpecError` for one with some blank parts."""
+        """The values of the parts that were given; None for a blank row.
+
+        A row can hold some parts only, where a phenomenon asks for them one after another.
+        """
         self._fields(coded)
         values = {name: part.decode(coded[name]) for name, part in self.parts.items()}
-        blank = [name for name, value in values.items() if value is None]
-        if blank and len(blank) < len(values):
-            raise SpecError(f"Artifact: the part {blank[0]!r} is blank and others are not")
-        return None if blank else values
+        return {name: value for name, value in values.items() if value is not None} or None
 
     def fault(self, value: object) -> str:
         """Says which part is missing, unknown or wrong."""

@@ -1,6 +1,17 @@
 """The seam to language models."""
 
 from agentmicro.completion.scripted import SCRIPTS, Script, Scripted
-from agentmicro.completion.seam import Provider, Reply, Request, Status
+from agentmicro.completion.seam import CallError, Fault, Provider, Reply, Request, Status, Transport
 
-__all__ = ["SCRIPTS", "Provider", "Reply", "Request", "Script", "Scripted", "Status"]
+__all__ = [
+    "SCRIPTS",
+    "CallError",
+    "Fault",
+    "Provider",
+    "Reply",
+    "Request",
+    "Script",
+    "Scripted",
+    "Status",
+    "Transport",
+]

@@ -1,7 +1,7 @@
 """A model without a model: replies from a list, a function or a named script, for demonstrations and tests."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from agentmicro.completion.seam import Reply, Request, Status
@@ -31,7 +31,7 @@ class Scripted:
         try:
             found = script(request) if callable(script) else script[(request.agent + request.decision) % len(script)]
         except Exception as error:  # whatever a user's script raises is this call's failure, kept as data
-            return Reply("", Status.FAILED, f"{type(error).__name__}: {error}")
+            return Reply("", Status.FAILED, error=f"{type(error).__name__}: {error}")
         return found if isinstance(found, Reply) else Reply(found, served=request.model)
 
 
@@ -59,7 +59,7 @@ def refuse(request: Request) -> Reply:
 SCRIPTS: dict[str, Script] = {"first": first, "chance": chance, "silent": silent, "refuse": refuse}
 
 
-def _example(schema: dict[str, Any], luck: Chance | None) -> object:
+def _example(schema: Mapping[str, Any], luck: Chance | None) -> object:
     if "enum" in schema:
         return schema["enum"][0] if luck is None else luck.choice(schema["enum"])
     match schema.get("type"):
@@ -73,7 +73,7 @@ def _example(schema: dict[str, Any], luck: Chance | None) -> object:
             return "hello"
 
 
-def _several(schema: dict[str, Any], luck: Chance | None) -> list[object]:
+def _several(schema: Mapping[str, Any], luck: Chance | None) -> list[object]:
     least, most = schema.get("minItems", 0), schema.get("maxItems", 1)
     choices = list(schema["items"].get("enum", []))
     if luck is None:
@@ -82,7 +82,7 @@ def _several(schema: dict[str, Any], luck: Chance | None) -> list[object]:
     return [choices[index] for index in luck.order(len(choices))[:size]]
 
 
-def _number(schema: dict[str, Any], luck: Chance | None) -> float | int:
+def _number(schema: Mapping[str, Any], luck: Chance | None) -> float | int:
     low, high = schema.get("minimum", 0), schema.get("maximum", schema.get("minimum", 0) + 1)
     step = schema.get("multipleOf")
     if luck is None:

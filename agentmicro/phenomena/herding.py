@@ -189,6 +189,7 @@ class Herding(Society):
         self.endorsed = np.zeros(items, np.int64)
         self.profile = np.zeros(items, np.int64)
         self.proof: dict[int, NDArray[np.int64]] = {}
+        self.fit: measures.ProofFit | None = None  # of the proof so far, since several columns are read from one fit
         self.pairs = measures.sample_pairs(agents, PAIRS, self.seed)
         self.begin()
 
@@ -237,6 +238,7 @@ class Herding(Society):
 
     def _note_proof(self, view: FeedView, places: NDArray[np.int64]) -> None:
         """Counts showings and endorsements by place and likes shown, for the first places of the feed."""
+        self.fit = None
         window = min(WINDOW, view.size)
         levels, level = np.unique(view.likes, return_inverse=True)
         cells = level[view.top(window)] * window + np.arange(window)
@@ -309,11 +311,14 @@ def attack_share(model: Herding) -> float:
 
 def proof(model: Herding) -> measures.ProofFit:
     """The logit of endorsed on place, likes >= 1 and log(1 + likes), over the first places of the feed."""
+    if model.fit is not None:
+        return model.fit
     likes = sorted(model.proof)
     table = np.concatenate([model.proof[count] for count in likes], axis=1) if likes else np.zeros((2, 0), np.int64)
     window = table.shape[1] // max(1, len(likes))
     place = np.tile(np.arange(1, window + 1), len(likes))
-    return measures.proof_fit(place, np.repeat(likes, window), table[0], table[1])
+    model.fit = measures.proof_fit(place, np.repeat(likes, window), table[0], table[1])
+    return model.fit
 
 
 def proof_step(model: Herding) -> float:

@@ -20,6 +20,7 @@ from scipy.special import stdtrit
 
 from agentmicro.errors import ScenarioError, SpecError
 from agentmicro.knobs import Scalar
+from agentmicro.phenomena import name_of
 from agentmicro.study.reading import Knobs
 from agentmicro.study.run import Progress, Run, run
 from agentmicro.study.scenario import Claim, Scenario
@@ -52,6 +53,14 @@ class Judged:
     undefined: int = 0
     more: int | None = None
 
+    def as_json(self) -> dict[str, Any]:
+        """The claim and its verdict as data; what is no number is NaN still."""
+        claim = self.claim
+        asked = {"says": claim.says, "that": claim.that, "where": claim.where, "against": claim.against}
+        found = {"verdict": self.verdict.value, "mean": self.mean, "low": self.low, "high": self.high}
+        rest = {"null": self.null, "seeds": claim.seeds, "undefined": self.undefined, "more": self.more}
+        return {**asked, "at": claim.at, "wanted": claim.wanted, **found, **rest}
+
 
 @dataclass(frozen=True)
 class Checked:
@@ -67,6 +76,19 @@ class Checked:
     def held(self) -> bool:
         """Whether every claim is held."""
         return all(item.verdict is Verdict.HELD for item in self.judged)
+
+    def as_json(self) -> dict[str, Any]:
+        """The verdicts as data; what is no number is NaN still."""
+        return {
+            "scenario": self.scenario.name,
+            "phenomenon": name_of(self.scenario.cls),
+            "turns": self.scenario.turns,
+            "held": self.held,
+            "claims": [item.as_json() for item in self.judged],
+            "runs": self.runs,
+            "invalid": self.invalid,
+            "seconds": self.seconds,
+        }
 
 
 class Runs:

@@ -1,16 +1,10 @@
 """Runs, verdicts and cards as a person reads them: tables for a terminal, plain text where there is none."""
 
 import inspect
-import sys
-import time
-from collections.abc import Mapping, Sequence
-from math import isnan
+from collections.abc import Mapping
 from typing import Any
 
-from rich import box
-from rich.console import Console, Group
-from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
@@ -22,53 +16,9 @@ from agentmicro.study.claims import Checked, Judged, Verdict
 from agentmicro.study.output import Report
 from agentmicro.study.reading import Knobs
 from agentmicro.study.scenario import Risk
+from agentmicro.study.tables import grid, number
 
-WIDTH = 110  # columns where no terminal says how many there are
-PATIENCE = 1.0  # seconds before a progress bar appears
 COLOURS = {Verdict.HELD: "green", Verdict.BROKEN: "red", Verdict.UNDECIDED: "yellow"}
-
-
-def console(stderr: bool = False) -> Console:
-    """Where text goes: coloured and as wide as the terminal, or plain and of fixed width."""
-    stream = sys.stderr if stderr else sys.stdout
-    width = None if stream.isatty() else WIDTH
-    return Console(stderr=stderr, width=width, highlight=False, markup=False, emoji=False)
-
-
-class Patience:
-    """A progress bar on stderr that appears only on a terminal and only when something takes longer than a moment."""
-
-    def __init__(self, what: str) -> None:
-        self.what = what
-        self.start = time.perf_counter()
-        self.bar: Bar | None = None
-        self.task: TaskID | None = None
-
-    def __enter__(self) -> "Patience":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self.bar:
-            self.bar.stop()
-
-    def __call__(self, done: int, total: int) -> None:
-        """Hears how far it is."""
-        if self.bar is None:
-            if not sys.stderr.isatty() or time.perf_counter() - self.start < PATIENCE:
-                return
-            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-            self.bar = Bar(*columns, console=console(stderr=True), transient=True)
-            self.bar.start()
-        if self.task is None:
-            self.task = self.bar.add_task(self.what, total=total)
-        self.bar.update(self.task, completed=done, total=total)
-
-
-def number(value: float) -> str:
-    """A number in four digits; a dash where it is undefined."""
-    if isnan(value):
-        return "–"
-    return f"{int(value):,}" if float(value).is_integer() and abs(value) < 1e15 else f"{value:.4g}"
 
 
 def of_run(report: Report, docs: Mapping[str, str]) -> Group:
@@ -119,17 +69,6 @@ def assigned(values: Knobs) -> str:
     return listed(f"{name}={value}" for name, value in values.items())
 
 
-def of_list(phenomena: Mapping[str, str], scenarios: Sequence[Mapping[str, str]]) -> Group:
-    """The phenomena and the scenarios there are, each with its line."""
-    first = grid("phenomenon", "what it is")
-    for name, title in phenomena.items():
-        first.add_row(name, title)
-    second = grid("scenario", "phenomenon", "risk")
-    for item in scenarios:
-        second.add_row(item["name"], item["phenomenon"], item["risk"])
-    return Group(first, second)
-
-
 def of_card(cls: Any, about: About, risk: Risk | None, given: Knobs, sources: Mapping[str, str]) -> Group:
     """All that a person needs to know before running something: what, why, the knobs and the minds."""
     parts: list[Any] = [Text(about.title, "bold"), Text()]
@@ -173,8 +112,9 @@ def _takes(cls: Any, knob: Knob) -> str:
 
 
 def _doc(cls: Any, knob: Knob) -> str:
-    inert = f"; inert: {cls.inert[knob.name]}" if knob.name in cls.inert else ""
-    return f"{knob.doc}{inert}"
+    notes = [f"acts only with {assigned(cls.needs[knob.name])}"] if knob.name in cls.needs else []
+    notes += [f"inert: {cls.inert[knob.name]}"] if knob.name in cls.inert else []
+    return "; ".join([knob.doc, *notes])
 
 
 def _minds(cls: Any) -> Table:
@@ -183,13 +123,4 @@ def _minds(cls: Any) -> Table:
         doc = (inspect.getdoc(rule) or "").partition("\n")[0]
         params = [f"{knob.name}={knob.default!r} ({knob.doc})" for knob in knobs(rule).values()]
         table.add_row(name, doc, "\n".join(params))
-    return table
-
-
-def grid(*headings: str) -> Table:
-    """A table with these headings; `>` before a heading sets its column to the right."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    for heading in headings:
-        right = heading.startswith(">")
-        table.add_column(heading.removeprefix(">"), justify="right" if right else "left", overflow="fold")
     return table

@@ -10,6 +10,7 @@ from typing import Any
 
 from agentmicro.society import Society
 from agentmicro.study.output import FIGURES, Report
+from agentmicro.study.run import measures
 
 # Okabe and Ito's blue and vermillion, which colour-blind readers can tell apart, and greys for what stands behind.
 RUN, ACCENT, NULL, INK, FAINT = "#0072B2", "#D55E00", "#8C8C8C", "#333333", "#E6E6E6"
@@ -45,7 +46,7 @@ def save(into: Path, report: Report, model: Society, outcome: str) -> None:
         panels = 2 if hook else 1
         figure = Figure(figsize=(4.4 * panels + 0.6, 3.5), layout="constrained")
         axes = figure.subplots(1, panels, squeeze=False)[0]
-        over_turns(axes[0], report, outcome, model.measures[outcome].__doc__ or "")
+        over_turns(axes[0], report, outcome, measures(type(model)).get(outcome, ""))
         if hook:
             hook(axes[1])
             axes[1].grid(axis="y", color=FAINT, linewidth=0.6)
@@ -62,7 +63,7 @@ def over_turns(axes: Any, report: Report, outcome: str, doc: str) -> None:
     axes.plot(run, color=RUN, linewidth=2.0, label="run", solid_capstyle="round")
     axes.set_xlabel("time (turns)")
     axes.set_ylabel(outcome.replace("_", " "))
-    axes.set_title("\n".join(textwrap.wrap(doc.partition("\n")[0].rstrip("."), 58)))
+    axes.set_title("\n".join(textwrap.wrap(doc.rstrip("."), 58)))
     axes.set_xlim(0, max(1, report.run.turns))
     axes.grid(axis="y", color=FAINT, linewidth=0.6)
     axes.legend(frameon=False, fontsize=8)

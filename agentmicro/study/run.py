@@ -95,7 +95,7 @@ def spelled(mind: Mind) -> str:
 
 
 @functools.cache
-def measures(cls: type[Society]) -> Mapping[str, str]:
+def measures(cls: Any) -> Mapping[str, str]:
     """What a phenomenon measures, each with the first line of its docstring; builds it once with its defaults."""
     found = build(cls, {}, 0).measures
     return {name: (measure.__doc__ or "").strip().partition("\n")[0] for name, measure in found.items()}

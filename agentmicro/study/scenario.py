@@ -151,6 +151,16 @@ def load(text: str) -> Scenario:
     return _scenario(path, raw, hashlib.sha256(raw).hexdigest())
 
 
+def summary(name: str) -> dict[str, str]:
+    """A scenario's name, phenomenon and risk, as its file says them, unchecked; imports no phenomenon."""
+    path = folder() / f"{name}.toml"
+    top = parse(path, contents(path))
+    risk = top.get("risk")
+    says = {key: str(risk.get(key, "")) for key in ("name", "claim")} if isinstance(risk, dict) else {}
+    line = says.get("claim") or says.get("name", "")
+    return {"name": name, "phenomenon": str(top.get("phenomenon", "")), "risk": line}
+
+
 def contents(path: Path) -> bytes:
     """The bytes of a scenario file; a ScenarioError where there is no such file or it cannot be one."""
     try:

@@ -1,0 +1,41 @@
+"""The benchmarks run, small and quick; what they measure is no test, because times depend on the machine."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def test_the_quick_benchmarks_print_one_json_line_per_measurement_and_a_table():
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.bench", "--quick"],
+        cwd=ROOT,
+        env={**os.environ, "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert {"herding", "imitation", "waves", "luck", "recording", "building", "growth", "age", "start"} == {
+        line["name"] for line in lines
+    }
+    for line in lines:
+        assert line["n"] >= 1
+        assert line["repeats"] >= 1
+        assert line["ours"] is not None
+        assert line["ratio"] is None or line["ratio"] > 0
+        assert line["low"] is None or line["low"] <= line["ratio"] <= line["high"]
+        assert line["against"].split()[0] in done.stderr
+
+
+def test_one_benchmark_alone_writes_to_a_file(tmp_path):
+    out = tmp_path / "lines.jsonl"
+    command = [sys.executable, "-m", "benchmarks.bench", "--quick", "--only", "luck", "--out", str(out)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+    assert {json.loads(line)["name"] for line in out.read_text(encoding="utf-8").splitlines()} == {"luck"}
