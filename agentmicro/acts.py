@@ -53,7 +53,7 @@ class Acts:
         self.turn = 0.0
         self.reach = 0.0
         self.blanks = agents
-        self._past: Past[tuple[Coded, Times]] = Past()
+        self._past: Past[tuple[Coded, Times, int]] = Past()
         self._shared = False
 
     def advance(self, turn: float) -> None:
@@ -61,16 +61,17 @@ class Acts:
         if turn <= self.turn:
             return
         if self.reach > 0:
-            self._past.keep(self.turn, (self.own, self.times), self.reach)
+            self._past.keep(self.turn, (self.own, self.times, self.blanks), self.reach)
             self._shared = True
         self.turn = turn
 
     def write(self, rows: Rows, acts: Coded, time: float, part: str | None = None) -> None:
-        """Makes the acts of some rows their standing acts, whole or in one part."""
+        """Makes the acts of some rows, none of them blank once everybody has acted, their standing acts."""
         if rows is self.rows and part is None:
             self.own = acts.astype(self.own.dtype, copy=False)
             self.times = np.full(rows.size, time)
-            self.blanks, self._shared = 0, False
+            self.blanks = self.blanks and int(self.affordance.is_blank(self.own).sum())
+            self._shared = True  # the array may be the rule's own, or the very one that stood before
             return
         if self._shared:
             self.own, self.times, self._shared = self.own.copy(), self.times.copy(), False
@@ -82,8 +83,18 @@ class Acts:
             self.own[part][rows] = acts
         self.times[rows] = time
 
+    def copy(self, other: "Acts") -> None:
+        """Takes over what stands in another table of the same agents."""
+        self.own, self.times, self.blanks = other.own.copy(), other.times.copy(), other.blanks
+
     def at(self, when: float) -> tuple[Coded, Times]:
         """The standing acts and their times as they were at the end of turn `when`."""
-        if when >= self.turn:
-            return self.own, self.times
-        return self._past.at(when) or (self.own, self.times)
+        return self._at(when)[:2]
+
+    def blanks_at(self, when: float) -> int:
+        """How many agents had not acted by the end of turn `when`."""
+        return self._at(when)[2]
+
+    def _at(self, when: float) -> tuple[Coded, Times, int]:
+        now = self.own, self.times, self.blanks
+        return now if when >= self.turn else self._past.at(when) or now

@@ -6,6 +6,7 @@ by itself.
 """
 
 from dataclasses import dataclass, fields
+from numbers import Integral, Real
 from typing import Annotated, Literal, NamedTuple
 
 from agentmicro import graphs
@@ -59,9 +60,10 @@ class Architecture:
             if value not in choices:
                 raise KnobError(f"{name} = {value!r}: expected one of {listed(choices)}{nearest(value, choices)}")
         for name, least in (("latency", 0), ("shown", 0), ("memory", ALL)):
-            if getattr(self, name) < least:
-                raise KnobError(f"{name} = {getattr(self, name)!r}: expected a whole number from {least}")
-        if not 0 <= self.loss <= 1:
+            value = getattr(self, name)
+            if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+                raise KnobError(f"{name} = {value!r}: expected a whole number from {least}")
+        if not isinstance(self.loss, Real) or not 0 <= self.loss <= 1:
             raise KnobError(f"loss = {self.loss!r}: expected a number from 0 to 1")
 
     @property

@@ -188,14 +188,17 @@ def overrides(cls: "type[Society]", given: Mapping[str, Scalar], sets: Sequence[
 
     known = knobs(cls)
     found: dict[str, Scalar] = {}
-    for text in sets:
-        name, equals, value = (part.strip() for part in text.partition("="))
-        if not equals or not name:
-            raise KnobError(f"--set {text}: expected knob=value, such as {next(iter(known))}=5")
-        if name not in known:
-            raise missing(name, cls.__name__, known)
-        found[name] = known[name].read(value)
-    cls.checked({**given, **found})
+    try:
+        for text in sets:
+            name, equals, value = (part.strip() for part in text.partition("="))
+            if not equals or not name:
+                raise KnobError(f"{text}: expected knob=value, such as {next(iter(known))}=5")
+            if name not in known:
+                raise missing(name, cls.__name__, known)
+            found[name] = known[name].read(value)
+        cls.checked({**given, **found})
+    except SpecError as error:
+        raise type(error)(f"--set {error}") from None
     return found
 
 
@@ -243,7 +246,7 @@ def _print_run(report: "Report", asked: Asked, out: Path | None) -> None:
 
     tables.console().print(display.of_run(report, measures(asked.cls)))
     if out is not None:
-        typer.echo(f"written to {out}")
+        typer.echo(f"Written to {out}.")
 
 
 def _print_json(value: Any) -> None:

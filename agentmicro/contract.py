@@ -1,8 +1,8 @@
 """The contract: the laws that every phenomenon passes, each a function of its class.
 
 A law makes small runs of the phenomenon, under its defaults and under one other micro-variable or mind at a time, and
-raises `Broken` with a sentence that says which phenomenon breaks what, where, and the two values that differ. Knobs given
-to a law hold in all of its runs. A phenomenon of your own is checked by
+raises `Broken` with a sentence that says which phenomenon breaks what, where, and the two values that differ. Knobs
+given to a law hold in all of its runs. A phenomenon of your own is checked by
 
     for law in LAWS:
         law(MyPhenomenon)
@@ -13,21 +13,24 @@ import json
 import math
 import pickle
 from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
 
 import mesa
 import numpy as np
 
+from agentmicro.acts import Rows
 from agentmicro.affordances import Choice, Picks
-from agentmicro.completion import Scripted
+from agentmicro.completion import SCRIPTS, Reply, Request, Scripted
 from agentmicro.errors import listed
-from agentmicro.knobs import Scalar, knobs
+from agentmicro.exposure import Seen
+from agentmicro.knobs import Knob, Scalar, knobs
 from agentmicro.minds import LanguageMind
 from agentmicro.society import MINDS, Society
 from agentmicro.trials import (
     LENGTH,
     SEED,
     Broken,
+    Given,
     Phenomenon,
     alternatives,
     answers,
@@ -38,9 +41,13 @@ from agentmicro.trials import (
     compare,
     contexts,
     cut_by,
+    imposed,
     in_batches,
+    made,
+    misput,
     omission,
     one_by_one,
+    other_values,
     readers,
     run,
     small,
@@ -56,37 +63,38 @@ SCRIPT = dict.fromkeys(MINDS, "scripted:chance")
 def seed_fixes_the_run(cls: Phenomenon, **given: Scalar) -> None:
     """A seed fixes the run, trace and measures; another seed makes another run."""
     law = "a seed fixes the run"
-    for knobs_ in contexts(cls, **given):
-        first = run(cls(**knobs_, rng=SEED))
-        compare(cls, law, knobs_, {"the first time": first, "the second time": run(cls(**knobs_, rng=SEED))})
-    for knobs_ in turn_structures(cls, given):
-        if run(cls(**knobs_, rng=SEED)) == run(cls(**knobs_, rng=SEED + 1)):
-            broken(cls, "another seed makes another run", knobs_, f"seeds {SEED} and {SEED + 1} make the same run")
+    for context in contexts(cls, **given):
+        first = run(made(cls, context))
+        compare(cls, law, context, {"the first time": first, "the second time": run(made(cls, context))})
+    for context in turn_structures(cls, **given):
+        if run(made(cls, context)) == run(made(cls, context, SEED + 1)):
+            broken(cls, "another seed makes another run", context, f"seeds {SEED} and {SEED + 1} make the same run")
 
 
-def waves_equalone_by_one(cls: Phenomenon, **given: Scalar) -> None:
+def waves_equal_one_by_one(cls: Phenomenon, **given: Scalar) -> None:
     """A sequential turn run in waves is the turn of one agent after another, trace for trace."""
     for turns in ("random", "fixed"):
-        for knobs_ in contexts(cls, **{"turns": turns, **given}):
-            model = cls(**knobs_, rng=SEED)
+        for context in contexts(cls, **{"turns": turns, **given}):
+            model = made(cls, context)
             if model.architecture.turns in ("random", "fixed"):
-                alone = run(cut_by(cls, one_by_one)(**knobs_, rng=SEED))
-                compare(cls, "waves equal one by one", knobs_, {"in waves": run(model), "one by one": alone})
+                alone = run(made(cut_by(cls, one_by_one), context))
+                compare(cls, "waves equal one by one", context, {"in waves": run(model), "one by one": alone})
 
 
 def simultaneity_is_latency(cls: Phenomenon, **given: Scalar) -> None:
     """A simultaneous turn is any order of one agent after another with one more turn of latency, trace for trace."""
-    for knobs_ in contexts(cls, **{"turns": "simultaneous", **given}):
-        model = cls(**knobs_, rng=SEED)
+    for context in contexts(cls, **{"turns": "simultaneous", **given}):
+        model = made(cls, context)
         if not model.architecture.simultaneous:
             continue
         for turns in ("random", "fixed"):
-            late = cut_by(cls, one_by_one)(**knobs_, rng=SEED)
-            late.rearrange(turns=turns, latency=late.architecture.latency + 1)
+            late = made(cut_by(cls, one_by_one), context)
+            late.architecture = replace(late.architecture, turns=turns, latency=late.architecture.latency + 1)
+            late._prepare()
             for source in late.sources.values():
                 source.latency += 1
             both = {"at once": run(copy.deepcopy(model)), f"one by one ({turns}) a turn late": run(late)}
-            compare(cls, "simultaneity is latency", knobs_, both)
+            compare(cls, "simultaneity is latency", context, both)
 
 
 def shuffle_do_is_a_turn(cls: Phenomenon, **given: Scalar) -> None:
@@ -97,17 +105,20 @@ def shuffle_do_is_a_turn(cls: Phenomenon, **given: Scalar) -> None:
         self.unfold()
         self.datacollector.collect(self)
 
-    for knobs_ in contexts(cls, **{"turns": "random", **given}):
-        model = type(cls.__name__, (cls,), {"step": by_mesa})(**knobs_, rng=SEED)
+    for context in contexts(cls, **{"turns": "random", **given}):
+        model = made(type(cls.__name__, (cls,), {"step": by_mesa}), context)
         if model.architecture.turns not in ("random", "fixed"):
             continue
         shuffled = run(model)
         order: dict[int, list[int]] = {}
         for entry in model.trace or ():
             order.setdefault(int(entry["time"]), []).append(entry["agent"])
-        drawn = cut_by(cls, lambda self, rows, order=order: [np.array([row]) for row in order[int(self.time)]])
-        both = {"by shuffle_do": shuffled, "by a turn in that order": run(drawn(**knobs_, rng=SEED))}
-        compare(cls, "shuffle_do is a turn", knobs_, both)
+
+        def drawn(self: Society, rows: Rows, order: dict[int, list[int]] = order) -> list[Rows]:
+            return [np.array([row]) for row in order[int(self.time)]]
+
+        both = {"by shuffle_do": shuffled, "by a turn in that order": run(made(cut_by(cls, drawn), context))}
+        compare(cls, "shuffle_do is a turn", context, both)
 
 
 def every_knob_matters(cls: Phenomenon, **given: Scalar) -> None:
@@ -118,26 +129,27 @@ def every_knob_matters(cls: Phenomenon, **given: Scalar) -> None:
             broken(cls, law, {}, f"{name} stands in inert or needs, and there is no such knob")
     for name, knob in known.items():
         tried: list[Scalar] = []
-        for extra in [{}, cls.needs[name]] if name in cls.needs else [{}]:
-            base = small(cls, **{**given, **extra})
-            plain = behaviour(run(cls(**base, rng=SEED)))
-            now = base.get(name, knob.default)
-            for value in alternatives(cls, knob, now):
-                model = built(cls, base | {name: value})
-                if model is None:
-                    continue
+        moved = _mover(cls, knob, given, tried)
+        if moved is None and not cls.inert.get(name):
+            broken(
+                cls, law, given, f"{name} = {knob.default!r} does what {listed(map(repr, tried)) or 'nothing'} would do"
+            )
+        if moved is not None and name in cls.inert:
+            broken(cls, law, given, f"{name} is said to be inert, but {moved!r} makes another run")
+
+
+def _mover(cls: Phenomenon, knob: Knob, given: Given, tried: list[Scalar]) -> Scalar | None:
+    """The first other value of a knob that makes another run, by itself or beside the knobs that it needs."""
+    for extra in ({}, cls.needs[knob.name]) if knob.name in cls.needs else ({},):
+        base = small(cls, **given) | dict(extra)
+        plain = behaviour(run(made(cls, base)))
+        for value in alternatives(cls, knob, base.get(knob.name, knob.default)):
+            model = built(cls, base | {knob.name: value})
+            if model is not None:
                 tried.append(value)
-                if behaviour(run(model)) == plain:
-                    continue
-                if name in cls.inert:
-                    broken(cls, law, base, f"{name} is said to be inert, and {now!r} and {value!r} differ")
-                break
-            else:
-                continue
-            break
-        else:
-            if not cls.inert.get(name):
-                broken(cls, law, given, f"{name} = {known[name].default!r} does what {listed(tried) or 'nothing'} do")
+                if behaviour(run(model)) != plain:
+                    return value
+    return None
 
 
 def silence_is_counted(cls: Phenomenon, **given: Scalar) -> None:
@@ -145,48 +157,53 @@ def silence_is_counted(cls: Phenomenon, **given: Scalar) -> None:
     law = "silence is counted"
     if not set(MINDS) & set(knobs(cls)):
         broken(cls, law, {}, f"it has no knob {' or '.join(MINDS)}, so that its minds cannot be replaced")
-    for knobs_ in contexts(cls, **dict.fromkeys(MINDS, "silent"), **given):
-        model = cls(**knobs_, rng=SEED)
+    for context in contexts(cls, **{**given, **dict.fromkeys(MINDS, "silent")}):
+        model = made(cls, context)
         before = written(model.affordance, model.acts.own)
         try:
             run(model)
-        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
-            broken(cls, law, knobs_, f"the run stops with {type(error).__name__}: {error}")
+        except Exception as error:
+            broken(cls, law, context, f"the run stops with {type(error).__name__}: {error}")
         asked, failed = model.n_decisions, model.n_failed_decisions
         if failed != asked or not asked or model.valid:
-            broken(cls, law, knobs_, f"{failed} of {asked} decisions failed, and valid is {model.valid}")
+            broken(cls, law, context, f"{failed} of {asked} decisions failed, and valid is {model.valid}")
         for row, (old, new) in enumerate(zip(before, written(model.affordance, model.acts.own), strict=True)):
             if old != new:
-                broken(cls, law, knobs_, f"agent {row} went from {old} to {new} without an answer")
+                broken(cls, law, context, f"agent {row} went from {old} to {new} without an answer")
         for name, column in model.datacollector.model_vars.items():
             for turn, value in enumerate(column):
                 if isinstance(value, complex | str) or value is None or math.isinf(value):
-                    broken(cls, law, knobs_, f"{name} is {value!r} in row {turn}, expected a number or NaN")
+                    broken(cls, law, context, f"{name} is {value!r} in row {turn}, expected a number or NaN")
 
 
 def prompts_say_everything(cls: Phenomenon, **given: Scalar) -> None:
     """A prompt shows all that its reader hears and every option, in an order and under labels drawn by keyed luck."""
     law = "prompts say everything"
-    for knobs_ in contexts(cls, **SCRIPT, **given):
-        models = [cls(**knobs_, rng=SEED), cls(**knobs_, rng=SEED)]
-        prompts: list[list[str]] = [[], []]
-        offers = set()
-        for model, texts in zip(models, prompts, strict=True):
-            for _ in range(LENGTH):
-                model.step()
-                seen = model.expose(model.acts.rows)
-                texts.extend(cls.prompt(seen.one(index)) for index in range(len(seen)))
-                offers |= {(one.offer.order, one.offer.labelled) for one in map(seen.one, range(len(seen)))}
+    for context in contexts(cls, **{**given, **SCRIPT}):
+        model, again = made(cls, context), made(cls, context)
+        offers: set[object] = set()
+        for _ in range(LENGTH):
+            model.step()
+            again.step()
+            seen, twin = model.expose(model.acts.rows), again.expose(again.acts.rows)
             for index in range(len(seen)):
-                fault = omission(cls, seen, index)
-                if fault:
-                    where = f"agent {index} at time {seen.time:g}"
-                    broken(cls, law, knobs_, f"the prompt of {where} {fault}")
-        for row, (first, second) in enumerate(zip(*prompts, strict=True)):
-            if first != second:
-                broken(cls, law, knobs_, f"prompt {row} is {first!r} once and {second!r} another time, by one seed")
-        if isinstance(seen.asked, Choice | Picks) and len(seen.asked.options) > 1 and len(offers) < 2:
-            broken(cls, law, knobs_, f"every decision is offered the same order and labels, {offers}")
+                where = f"the prompt of agent {index} at time {seen.time:g}"
+                text, other = cls.prompt(seen.one(index)), cls.prompt(twin.one(index))
+                if text != other:
+                    broken(cls, law, context, f"{where} is {text!r} in one run and {other!r} in another of one seed")
+                offers.add((seen.one(index).offer.order, seen.one(index).offer.labelled))
+                if model.architecture.visibility == "hidden" and _private(seen, index):
+                    broken(cls, law, context, f"{where} shows {seen.heard(index)[0]} under hidden visibility")
+        for index in range(len(seen)):
+            if fault := omission(cls, seen, index) or misput(cls, seen, index):
+                broken(cls, law, context, f"the prompt of agent {index} at time {seen.time:g} {fault}")
+        if isinstance(seen.asked, Choice | Picks) and len(seen.asked.options) > 1 and len(offers) == 1:
+            broken(cls, law, context, f"every decision is offered the same order and labels, {offers}")
+
+
+def _private(seen: Seen, index: int) -> int:
+    """How much of what an agent hears does not come from the world."""
+    return len(seen.heard(index)) - sum(len(view.exposures(index)) for view in seen.world.values())
 
 
 def workers_agree(cls: Phenomenon, **given: Scalar) -> None:
@@ -206,77 +223,84 @@ def workers_agree(cls: Phenomenon, **given: Scalar) -> None:
 
 def knobs_rebuild_the_run(cls: Phenomenon, **given: Scalar) -> None:
     """The resolved knobs and the seed build the same run again, as a reset in the app does."""
-    for knobs_ in contexts(cls, **given):
-        model = cls(**knobs_)
-        again: list[Society] = [cls(**model.knobs, rng=seed) for seed in (model.seed, str(model.seed))]
+    for context in contexts(cls, **given):
+        model = made(cls, context, None)
+        again: list[Society] = [made(cls, model.knobs, seed) for seed in (model.seed, str(model.seed))]
         first = run(model)
         for other in again:
-            compare(cls, "knobs rebuild the run", knobs_, {"at first": first, "from its knobs": run(other)})
+            compare(cls, "knobs rebuild the run", context, {"at first": first, "from its knobs": run(other)})
 
 
 def replies_replay(cls: Phenomenon, **given: Scalar) -> None:
     """A run of language minds is made again by its recorded replies, trace for trace."""
-    for knobs_ in contexts(cls, **SCRIPT, **given):
-        first = run(cls(**knobs_, rng=SEED))
-        said = {(entry["agent"], entry["decision"]): entry["said"] for entry in first.entries}
-        recorded = LanguageMind(
-            SCRIPT["mind"], Scripted(lambda asked, said=said: said[asked.agent, asked.decision]), cls.prompt
-        )
-        minds: dict[str, Any] = {name: recorded for name in MINDS if name in knobs_}
-        both = {"asked": first, "replayed": run(cls(**{**knobs_, **minds}, rng=SEED))}
-        compare(cls, "replies replay", knobs_, both)
+    for context in contexts(cls, **{**given, **SCRIPT}):
+        replies: dict[tuple[int, int], str | Reply] = {}
+
+        def ask(request: Request, replies: dict[tuple[int, int], str | Reply] = replies) -> str | Reply:
+            return replies.setdefault((request.agent, request.decision), SCRIPTS["chance"](request))
+
+        def replay(request: Request, replies: dict[tuple[int, int], str | Reply] = replies) -> str | Reply:
+            return replies[request.agent, request.decision]
+
+        runs = {"by its name": run(made(cls, context))}
+        for way, script in (("recorded", ask), ("replayed", replay)):
+            mind = LanguageMind(SCRIPT["mind"], Scripted(script), cls.prompt)
+            runs[way] = run(made(cls, {**context, **{name: mind for name in MINDS if name in context}}))
+        for way in ("recorded", "replayed"):
+            compare(cls, "replies replay", context, {"by its name": runs["by its name"], way: runs[way]})
 
 
 def exposure_is_the_only_channel(cls: Phenomenon, **given: Scalar) -> None:
     """What an agent did reaches those alone who are exposed to it: nobody else hears, is asked or decides otherwise."""
-    for knobs_ in contexts(cls, **given):
-        model = cls(**knobs_, rng=SEED)
-        for _ in range(3):
-            model.step()
+    for context in contexts(cls, **given):
+        model = made(cls, context)
+        run(model, 3)
         before = answers(model)
         for row in range(0, len(model.acts.rows), 3):
-            allowed = readers(model, row)
-            for undo in _other_acts(model, row):
-                after = answers(model)
-                undo()
-                for who in before:
-                    if before[who] != after[who] and int(who.split()[0]) not in {row, *allowed}:
-                        what = f"agent {who} is not exposed to agent {row}, yet its act turns {before[who]} into"
-                        broken(cls, "exposure is the only channel", knobs_, f"{what} {after[who]}")
+            reached = {row, *readers(model, row)}
+            for value in other_values(model, row):
+                with imposed(model, row, value):
+                    after = answers(model)
+                for (reader, way, what), old in before.items():
+                    new = after[reader, way, what]
+                    if old != new and reader not in reached:
+                        changed = f"the {what} of agent {reader} ({way}) turns from {old} to {new}"
+                        why = f"when agent {row}, which it is not exposed to, does {value!r}"
+                        broken(cls, "exposure is the only channel", context, f"{changed} {why}")
 
 
 def luck_is_order_free(cls: Phenomenon, **given: Scalar) -> None:
     """A turn at once, in whatever batches and order it is computed, is the same turn."""
-    for knobs_ in contexts(cls, **{"turns": "simultaneous", **given}):
-        model = cls(**knobs_, rng=SEED)
+    for context in contexts(cls, **{"turns": "simultaneous", **given}):
+        model = made(cls, context)
         if model.architecture.simultaneous:
             whole = run(model)._replace(measures=[])
             for name, cut in (("in shuffled batches", in_batches), ("backwards", backwards)):
-                parts = run(cut_by(cls, cut)(**knobs_, rng=SEED))._replace(measures=[])
-                compare(cls, "luck is order-free", knobs_, {"as a whole": whole, name: parts})
+                parts = run(made(cut_by(cls, cut), context))._replace(measures=[])
+                compare(cls, "luck is order-free", context, {"as a whole": whole, name: parts})
 
 
 def copies_continue(cls: Phenomenon, **given: Scalar) -> None:
     """A model that is pickled or copied in the middle of a run, with a change pending, goes on as if it were not."""
     law = "copies continue"
-    for knobs_ in turn_structures(cls, given):
+    for context in turn_structures(cls, **given):
         for change in (False, True):
-            model = cls(**knobs_, rng=SEED)
+            model = made(cls, context)
             run(model, 2)
             if change:
                 model.intervene(4, **{name: "stubborn" for name in MINDS if name in knobs(cls)})
             try:
                 copies = {"unpickled": pickle.loads(pickle.dumps(model)), "copied": copy.deepcopy(model)}
             except (pickle.PicklingError, AttributeError, TypeError) as error:
-                broken(cls, law, knobs_, f"it cannot be pickled: {error}")
+                broken(cls, law, context, f"it cannot be pickled: {error}")
             rest = run(model)
             for name, other in copies.items():
-                compare(cls, law, knobs_, {"uninterrupted": rest, name: run(other)})
+                compare(cls, law, context, {"uninterrupted": rest, name: run(other)})
 
 
 LAWS: tuple[Callable[..., None], ...] = (
     seed_fixes_the_run,
-    waves_equalone_by_one,
+    waves_equal_one_by_one,
     simultaneity_is_latency,
     shuffle_do_is_a_turn,
     every_knob_matters,

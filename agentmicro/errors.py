@@ -56,5 +56,6 @@ def listed(choices: Iterable[object]) -> str:
 
 def nearest(word: str, choices: Iterable[object]) -> str:
     """`; did you mean 'x'?` when one of the choices is close to the word, else nothing."""
-    found = get_close_matches(str(word).lower(), [str(choice) for choice in choices], n=1, cutoff=0.6)
-    return f"; did you mean {found[0]!r}?" if found else ""
+    spelt = {str(choice).lower(): str(choice) for choice in choices}
+    found = get_close_matches(str(word).lower(), spelt, n=1, cutoff=0.6)
+    return f"; did you mean {spelt[found[0]]!r}?" if found else ""

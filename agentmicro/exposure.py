@@ -59,7 +59,10 @@ class Names:
 
 
 class Flat(NamedTuple):
-    """Exposures one by one: which row of the batch, whose act, the act, and when it was made; newest first in a row."""
+    """Exposures one by one: which row of the batch, whose act, the act, and when it was made.
+
+    Within a row what stands comes first, by author, then what is remembered, turn by turn backwards.
+    """
 
     row: Rows
     author: Rows
@@ -139,17 +142,16 @@ class Seen:
             if self._whole and part is None:
                 return np.asarray(links.matrix @ self._standing.astype(float, copy=False)) / links.strengths
             row, author, numbers = self._heard_of(_of(self.affordance, part), part)
-            weights = links.weights_of(self.rows[row], author)
+            met = self._scene.architecture.communication == "pairs"
+            weights = np.ones(row.size) if met else links.weights_of(self.rows[row], author)
             numbers = numbers.astype(float)
             total = np.bincount(row, weights * numbers, minlength=len(self))
             return total / np.bincount(row, weights, minlength=len(self))
 
     def total(self) -> Floats:
         """How many acts each agent hears."""
-        if self._whole and not self._scene.links.complete:
+        if self._direct:
             return self._scene.links.degrees[self.rows].astype(float)
-        if self._whole:
-            return np.full(len(self), len(self) - 1.0)
         return np.bincount(self.flat.row, minlength=len(self)).astype(float)
 
     def any(self) -> Coded:
@@ -158,9 +160,9 @@ class Seen:
         if self._direct:
             degrees = links.degrees[self.rows]
             drawn = self.luck.below(degrees)
-            if links.complete:
+            if links.complete and links.n > 1:
                 authors: Rows = drawn + (drawn >= self.rows)
-            elif links.authors.size:
+            elif not links.complete and links.authors.size:
                 authors = links.authors[np.minimum(links.starts[self.rows] + drawn, links.authors.size - 1)]
             else:
                 authors = self.rows
@@ -183,7 +185,12 @@ class Seen:
         if scene.meetings is None:
             raise RuleError("met() needs communication = 'pairs'")
         depth = min(depth, 1 + (scene.architecture.memory if scene.architecture.memory != ALL else depth))
-        return scene.meetings.before(self.rows, scene.turn - max(1, scene.delay), depth)
+        met = scene.meetings.before(self.rows, scene.turn - max(1, scene.delay), depth)
+        unseen = np.full(met.partner.shape, scene.architecture.visibility == "hidden")
+        if scene.architecture.loss:
+            unseen |= self._lost(met.turn, met.partner, self.rows[:, None])
+        met.partner[unseen], met.theirs[unseen] = NOBODY, self.affordance.blank(1)[0]
+        return met
 
     @functools.cached_property
     def flat(self) -> Flat:
@@ -205,7 +212,7 @@ class Seen:
     # --- one agent at a time
 
     def heard(self, index: int) -> list[Exposure]:
-        """All that the index-th agent of the batch is shown, newest first, then what the world shows it."""
+        """All that the index-th agent of the batch is shown: what stands, what is remembered, what the world shows."""
         scene = self._scene
         flat = self._flat(self.rows[index : index + 1])
         public = self.affordance.public if isinstance(self.affordance, Artifact) else self.affordance
@@ -241,7 +248,7 @@ class Seen:
             return np.asarray(np.nan_to_num(np.abs(self.mean() - self.own.astype(float))))
         flat = self.flat
         differs = flat.act != self.own[flat.row]
-        differs = np.asarray(differs).reshape(len(differs), -1).any(axis=1)
+        differs = np.asarray(differs.any(axis=1) if differs.ndim > 1 else differs)
         total = np.bincount(flat.row, minlength=len(self))
         return np.asarray(np.bincount(flat.row, differs, minlength=len(self)) / np.maximum(total, 1))
 
@@ -265,7 +272,8 @@ class Seen:
             plan.plain
             and plan.communication in ("network", "everyone")
             and plan.visibility != "hidden"
-            and not self._scene.public.blanks
+            and not isinstance(self.affordance, Artifact)  # of which parts may be private or still blank
+            and not self._scene.public.blanks_at(self._scene.turn - self._scene.delay)
         )
 
     @property
@@ -284,6 +292,8 @@ class Seen:
 
     def _heard_of(self, kind: Affordance, part: str | None) -> tuple[Rows, Rows, Coded]:
         """What is heard of one kind of act, without what was left blank: the row of the batch, who, and the act."""
+        if isinstance(self.affordance, Artifact) and part in self.affordance.private:
+            raise RuleError(f"part {part!r} is private: nobody hears it from others")
         column = _column(self.flat.act, part)
         given = np.flatnonzero(~kind.is_blank(column))
         return self.flat.row[given], self.flat.author[given], column[given]
@@ -300,12 +310,16 @@ class Seen:
             none = np.zeros(0, np.intp)
             return Flat(none, none, self.affordance.blank(0), np.zeros(0))
         joined = layers[0] if len(layers) == 1 else Flat(*map(np.concatenate, zip(*layers, strict=True)))
-        if plan.communication == "addressed":
-            joined = _addressed(joined, rows, self.affordance)
+        if plan.communication == "addressed" or _is_addressed(self.affordance):
+            joined = addressed(joined, rows, self.affordance)
+        if isinstance(self.affordance, Artifact):
+            for name in self.affordance.private:
+                joined.act[name] = self.affordance.part(name).blank(len(joined.act))
         keep = ~self.affordance.is_blank(joined.act)
         if not keep.all():
             joined = joined.take(np.flatnonzero(keep))
         if len(layers) > 1:
+            joined = _once_each(joined) if plan.shown else joined
             order = np.argsort(joined.row, kind="stable")
             joined = joined.take(order)
         return joined
@@ -313,7 +327,8 @@ class Seen:
     def _flat_links(self, rows: Rows) -> list[Flat]:
         scene, plan = self._scene, self._scene.architecture
         newest = scene.turn - scene.delay
-        depth = int(newest) if plan.memory == ALL else min(plan.memory, max(0, int(newest)))
+        depth = max(0, int(newest))
+        depth = depth if plan.memory == ALL else min(plan.memory, depth)
         counts, authors = scene.links.of_rows(rows)
         index = np.repeat(np.arange(rows.size), counts)
         layers: list[Flat] = []
@@ -321,12 +336,11 @@ class Seen:
         for back in range(depth + 1):
             acts, times = scene.public.at(newest - back)
             row, author = self._shown(rows, index, authors, back) if plan.shown else (index, authors)
-            if newer is not None:
+            if newer is not None and not plan.shown:
                 fresh = times[author] < newer[author]
                 row, author = row[fresh], author[fresh]
             if plan.loss:
-                messages = noise.keys(scene.seed, "loss", times[author].view(np.int64), author)
-                got = noise.crossed(messages, rows[row]) >= plan.loss
+                got = ~self._lost(times[author], author, rows[row])
                 row, author = row[got], author[got]
             layers.append(Flat(row, author, acts[author], times[author]))
             newer = times
@@ -359,13 +373,14 @@ class Seen:
             row, column = np.nonzero((met.partner != NOBODY) & (~old | (np.cumsum(old, axis=1) <= remembered)))
             layers.append(Flat(row, met.partner[row, column], met.theirs[row, column], met.turn[row, column]))
         if plan.loss:
-            layers = [self._delivered(layer, rows) for layer in layers]
+            lost = [self._lost(layer.time, layer.author, rows[layer.row]) for layer in layers]
+            layers = [layer.take(np.flatnonzero(~gone)) for layer, gone in zip(layers, lost, strict=True)]
         return layers
 
-    def _delivered(self, layer: Flat, rows: Rows) -> Flat:
-        messages = noise.keys(self._scene.seed, "loss", layer.time.view(np.int64), layer.author)
-        got = noise.crossed(messages, rows[layer.row]) >= self._scene.architecture.loss
-        return layer.take(np.flatnonzero(got))
+    def _lost(self, times: Times, authors: Rows, readers: Rows) -> NDArray[np.bool_]:
+        """Which acts never reach which readers: one draw for each act, by its author and time, and reader."""
+        messages = noise.keys(self._scene.seed, "loss", times.view(np.int64), authors)
+        return np.asarray(noise.crossed(messages, readers) < self._scene.architecture.loss)
 
 
 class Observation:
@@ -389,12 +404,11 @@ class Observation:
     @functools.cached_property
     def own(self) -> object:
         """Its own standing act as a value; None before its first."""
-        coded = self._seen.own[self._index : self._index + 1]
-        return None if self._seen.affordance.is_blank(coded)[0] else self._seen.affordance.decode(coded[0])
+        return value_of(self._seen.affordance, self._seen.own[self._index])
 
     @functools.cached_property
     def heard(self) -> list[Exposure]:
-        """All that it is shown, newest first, then what the world shows it."""
+        """All that it is shown: what stands, what it remembers, what the world shows."""
         return self._seen.heard(self._index)
 
     @functools.cached_property
@@ -450,9 +464,25 @@ def _column(acts: Coded, part: str | None) -> Coded:
     return acts if part is None else acts[part]
 
 
+def value_of(kind: Affordance, act: Any) -> Any:
+    """The value of one coded act, None if it is blank; of an Artifact the parts that are there."""
+    if not isinstance(kind, Artifact):
+        return kind.decode(act)
+    values = {name: part.decode(act[name]) for name, part in kind.parts.items()}
+    return {name: value for name, value in values.items() if value is not None} or None
+
+
+def _once_each(flat: Flat) -> Flat:
+    """Shown at several decisions, an act is still one exposure."""
+    order = np.lexsort((flat.time, flat.author, flat.row))
+    key = np.column_stack([flat.row, flat.author, flat.time])[order]
+    first = np.append(True, (key[1:] != key[:-1]).any(axis=1))[: len(key)]
+    return flat.take(np.sort(order[first]))
+
+
 def _content(kind: Affordance, act: Any, reader: int) -> object:
     """An act as its reader gets it: of a message to some, the text that names the reader."""
-    value = kind.decode(act)
+    value = value_of(kind, act)
     if isinstance(kind, Message):
         return value[reader] if kind.addressed else value
     if isinstance(kind, Artifact):
@@ -470,7 +500,7 @@ def _is_addressed(kind: Affordance) -> bool:
     return isinstance(kind, Message) and kind.addressed
 
 
-def _addressed(flat: Flat, rows: Rows, kind: Affordance) -> Flat:
+def addressed(flat: Flat, rows: Rows, kind: Affordance) -> Flat:
     """Keeps the acts whose message names their reader."""
     letters = [flat.act]
     if isinstance(kind, Artifact):

@@ -14,6 +14,8 @@ from enum import StrEnum
 from numbers import Integral, Real
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
+import numpy as np
+
 from agentmicro.errors import KnobError, SpecError, listed, nearest
 
 type Scalar = bool | int | float | str
@@ -75,6 +77,7 @@ class Knob:
 
     def check(self, value: object) -> Scalar:
         """The value as this knob's own type, or a KnobError that names the knob, the value and what is expected."""
+        value = value.item() if isinstance(value, np.generic) else value
         if self.choices:
             if not any(value == choice and type(value) is type(choice) for choice in self.choices):
                 raise self.wrong(value, nearest(str(value), self.choices))

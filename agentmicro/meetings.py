@@ -36,16 +36,19 @@ class Meetings:
         self._acts = acts
         self._partner = np.full((len(acts.rows), 0), NOBODY, np.intp)
         self._turn = np.zeros((len(acts.rows), 0))
-        self._theirs = self._mine = np.zeros((len(acts.rows), 0), acts.own.dtype)
+        self._theirs = self._mine = np.zeros((len(acts.rows), 0, *acts.own.shape[1:]), acts.own.dtype)
 
     def reach(self, depth: int) -> None:
         """Makes room for so many meetings of each agent."""
-        for _ in range(depth - self._partner.shape[1]):
-            blank = self._acts.affordance.blank(len(self._acts.rows))[:, None]
-            self._partner = np.column_stack([self._partner, np.full(len(blank), NOBODY, np.intp)])
-            self._turn = np.column_stack([self._turn, np.full(len(blank), np.inf)])
-            self._theirs = np.concatenate([self._theirs, blank], axis=1)
-            self._mine = np.concatenate([self._mine, blank], axis=1)
+        more = depth - self._partner.shape[1]
+        if more <= 0:
+            return
+        agents = len(self._acts.rows)
+        blank = np.repeat(self._acts.affordance.blank(agents)[:, None], more, axis=1)
+        self._partner = np.concatenate([self._partner, np.full((agents, more), NOBODY, np.intp)], axis=1)
+        self._turn = np.concatenate([self._turn, np.full((agents, more), np.inf)], axis=1)
+        self._theirs = np.concatenate([self._theirs, blank], axis=1)
+        self._mine = np.concatenate([self._mine, blank], axis=1)
 
     def close(self, turn: float, partner: Rows) -> None:
         """Writes down the meetings of a turn that is over."""

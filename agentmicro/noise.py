@@ -46,6 +46,11 @@ def _mix_block(values: Keys, spare: Keys) -> None:
     np.bitwise_xor(values, spare, out=values)
 
 
+def _steps(numbers: Integers) -> Keys:
+    """How far each number is along the Weyl sequence, in rows that lie one after another, as `_mixed` needs them."""
+    return np.multiply(numbers, np.uint64(GOLDEN), dtype=np.uint64, casting="unsafe", order="C")
+
+
 def _mixed(values: Keys) -> Keys:
     """`mix` of each element, in place; blocks keep the passes inside the cache."""
     flat = values.reshape(-1)
@@ -71,13 +76,13 @@ def key(seed: int, stream: str, decision: int, agent: int) -> int:
 def keys(seed: int, stream: str, decisions: Integers | int, agents: Integers) -> Keys:
     """The 64-bit keys of a batch of decisions, row by row equal to `key`."""
     root = _stream(seed, stream)
-    rows = np.multiply(agents, np.uint64(GOLDEN), dtype=np.uint64, casting="unsafe")
-    if not isinstance(decisions, int) and decisions.size and (decisions == decisions[0]).all():
-        decisions = int(decisions[0])
-    if isinstance(decisions, int):
-        rows += np.uint64(mix((root + decisions * GOLDEN) & MASK))
+    rows = _steps(agents)
+    if isinstance(decisions, np.ndarray) and decisions.size and (decisions == decisions.flat[0]).all():
+        decisions = decisions.flat[0]
+    if not isinstance(decisions, np.ndarray):
+        rows += np.uint64(mix((root + int(decisions) * GOLDEN) & MASK))
     else:
-        turns = np.multiply(decisions, np.uint64(GOLDEN), dtype=np.uint64, casting="unsafe")
+        turns = _steps(decisions)
         turns += np.uint64(root)
         rows += _mixed(turns)
     return _mixed(rows)
@@ -104,7 +109,7 @@ def uniforms(keys: Keys, draw: int, count: int | None = None) -> Floats:
 
 def crossed(keys: Keys, others: Integers) -> Floats:
     """One number in [0, 1) for each pair of a key and something else, such as another agent."""
-    values = np.multiply(others, np.uint64(GOLDEN), dtype=np.uint64, casting="unsafe")
+    values = _steps(others)
     values += keys
     values += np.uint64(GOLDEN)
     _mixed(values)

@@ -24,8 +24,8 @@ from agentmicro import graphs
 from agentmicro.acts import Acts, Coded, Rows
 from agentmicro.affordances import Affordance
 from agentmicro.architecture import ALL, Architecture
-from agentmicro.errors import KnobError, MindError, SpecError, listed, nearest
-from agentmicro.exposure import Names, Observation, Scene, Seen
+from agentmicro.errors import KnobError, MindError, ReplyError, SpecError, listed, nearest
+from agentmicro.exposure import Flat, Names, Observation, Scene, Seen, addressed, value_of
 from agentmicro.graphs import Links
 from agentmicro.knobs import Scalar, knobs, resolve
 from agentmicro.meetings import NOBODY, Meetings, matching
@@ -62,8 +62,7 @@ class Member(CellAgent):
     def own(self) -> object:
         """Its standing act as a value; None before its first."""
         acts = self.model.acts
-        coded = acts.own[self.row : self.row + 1]
-        return None if acts.affordance.is_blank(coded)[0] else acts.affordance.decode(coded[0])
+        return value_of(acts.affordance, acts.own[self.row])
 
     def step(self) -> None:
         """A turn of this agent alone: it looks, decides and acts at once."""
@@ -142,8 +141,9 @@ class Society(mesa.Model):
         self._turn = 0
         self._public = self.acts
         self._meetings: Meetings | None = None
-        self._letters: list[tuple[Rows, Coded, float]] = []
+        self._letters: list[tuple[float, Rows, Coded, float]] = []
         self._calls = np.zeros(agents)
+        self._rings = np.full(agents, np.nan)
         self._clocked = False
         self._pairs: tuple[int, Rows] | None = None
         self._space: Network | None = None
@@ -174,11 +174,13 @@ class Society(mesa.Model):
             opening = mind.opening()
             rows = np.flatnonzero(self.seats == index)
             if opening is not None and rows.size:
-                value = self.affordance.parse(str(opening)).value
+                try:
+                    value = self.affordance.parse(str(opening)).value
+                except ReplyError as error:
+                    raise MindError(f"{mind.name}: act = {opening!r}: {error}") from None
                 self.acts.write(rows, self.affordance.encode_many([value] * rows.size), 0.0)
         if self._public is not self.acts:
-            self._public.write(self.acts.rows, self.acts.own.copy(), 0.0)
-            self._public.blanks = self.acts.blanks
+            self._public.copy(self.acts)
         self.datacollector.collect(self)
 
     def acting(self) -> Rows:
@@ -280,12 +282,8 @@ class Society(mesa.Model):
 
     def settle(self, seen: Seen, decided: Decided) -> None:
         """Micro to macro: usable acts become standing acts and part of the world; every decision is counted."""
-        rows = seen.rows
+        rows = decided_by = seen.rows
         acts = decided.acts
-        if rows is self.acts.rows:
-            self.decisions = self.decisions + 1
-        else:
-            self.decisions[rows] += 1
         if decided.outcomes is None:
             self.outcomes[Outcome.VALID] += rows.size
         else:
@@ -297,6 +295,11 @@ class Society(mesa.Model):
         if rows.size:
             self._deliver(rows, acts, seen.part)
             self.absorb(seen, acts)
+        # Last, because what `seen` is still asked for in `absorb` belongs to the decisions that were just made.
+        if decided_by is self.acts.rows:
+            self.decisions = self.decisions + 1
+        else:
+            self.decisions[decided_by] += 1
 
     # --- turns
 
@@ -307,26 +310,29 @@ class Society(mesa.Model):
         apart = not any(source.latency + plan.simultaneous == 0 for source in self.sources.values())
         if plan.simultaneous or (apart and (plan.delay or plan.visibility == "hidden")):
             return [rows]
-        links = self.channel
-        if not apart or links.complete:
-            return list(order[:, None])
-        if plan.communication == "pairs":
-            partner = self._partner(self._turn)
-            met = np.flatnonzero(partner != NOBODY)
-            links = Links.from_edges(links.n, np.column_stack([met, partner[met]]))
-        return waves(order, links)
+        links = self._reached()
+        return list(order[:, None]) if not apart or links.complete else waves(order, links)
+
+    def _reached(self) -> Links:
+        """Who can hear whom at this turn."""
+        if self.architecture.communication != "pairs":
+            return self.channel
+        partner = self._partner(self._turn)
+        met = np.flatnonzero(partner != NOBODY)
+        return Links.from_edges(self.links.n, np.column_stack([met, partner[met]]))
 
     def _urgent(self, rows: Rows) -> None:
         """Everyone moves once, the most urgent first; urgency is looked at anew after each move."""
         left = np.zeros(self.links.n, bool)
         left[rows] = True
         ties = permutation(self.seed, "order", self.links.n, self._turn)
+        heard_by = self._reached().heard_by
         urgency = self._urgency(rows, np.zeros(self.links.n))
         for _ in range(rows.size):
             row = ties[np.argmax(np.where(left, urgency, -np.inf)[ties])]
             self.move(np.array([row]))
             left[row] = False
-            readers = self.channel.heard_by.of_rows(np.array([row]))[1]
+            readers = heard_by.of_rows(np.array([row]))[1]
             urgency = self._urgency(readers[left[readers]], urgency)
 
     def _urgency(self, rows: Rows, urgency: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -341,14 +347,20 @@ class Society(mesa.Model):
 
     def rung(self, member: Member) -> None:
         """A member's clock has rung: it moves, and its next time is drawn."""
-        if self.architecture.turns != "clocks":
+        if self.architecture.turns != "clocks" or self._rings[member.row] != self.time:
             return
-        self.move(np.array([member.row]))
+        self._advance()
+        rows, row = self.acting(), np.array([member.row])
+        if rows is self.acts.rows or member.row in rows:
+            self.move(row)
+        else:
+            self.decisions[row] += 1  # a ring that passes, so that the next gap is drawn anew
         self._set_clock(member)
 
     def _set_clock(self, member: Member) -> None:
         gap = Chance(self.seed, "clock", int(self.decisions[member.row]), member.row).exponential()
-        self.schedule_event(member.ring, after=max(gap, 1e-12))
+        self._rings[member.row] = self.time + max(gap, 1e-12)
+        self.schedule_event(member.ring, at=float(self._rings[member.row]))
 
     # --- changes during a run
 
@@ -388,7 +400,7 @@ class Society(mesa.Model):
             raise KnobError(
                 f"{name}: cannot change during a run{nearest(name, can)}; what can: {listed(can) or 'nothing'}"
             )
-        return knobs(type(self))[name].check(value)
+        return self.checked({name: value})[name]
 
     # --- what a run shows
 
@@ -460,8 +472,7 @@ class Society(mesa.Model):
         if plan.turns == "clocks":
             if plan.latency and self._public is self.acts:
                 self._public = Acts(self.affordance, len(self.acts.rows))
-                if self.acts.blanks < len(self.acts.rows):
-                    self._public.write(self.acts.rows, self.acts.own.copy(), float(self.time))
+                self._public.copy(self.acts)
             self.acts.reach = self._public.reach = reach
             if not self._clocked:
                 self._clocked = True
@@ -470,6 +481,7 @@ class Society(mesa.Model):
         else:
             self._clocked = False
             self._public = self.acts
+            self._letters.clear()
             self.acts.reach = plan.delay + reach
         if plan.communication == "pairs":
             self._meetings = self._meetings or Meetings(self.acts)
@@ -481,15 +493,30 @@ class Society(mesa.Model):
         """Makes acts standing acts, and public at once or, under clocks, when their latency is over."""
         self.acts.write(rows, acts, float(self.time), part)
         if self._public is not self.acts:
-            self._letters.append((rows, self.acts.own[rows], float(self.time)))
-            self.schedule_event(self._arrived, after=float(self.architecture.latency))
+            due = float(self.time + self.architecture.latency)
+            self._letters.append((due, rows, self.acts.own[rows], float(self.time)))
+            self.schedule_event(self._arrived, at=due)
         if self.architecture.turns == "endogenous" and self.architecture.urgency == "addressed":
-            np.add.at(self._calls, self.channel.heard_by.of_rows(rows)[1], 1)
+            np.add.at(self._calls, self._called(rows), 1)
             self._calls[rows] = 0
 
+    def _called(self, rows: Rows) -> Rows:
+        """Who is reached by the standing acts of some agents, once for each act."""
+        counts, readers = self._reached().heard_by.of_rows(rows)
+        if self.architecture.communication != "addressed":
+            return readers
+        authors = np.repeat(rows, counts)
+        letters = Flat(np.arange(readers.size), authors, self.acts.own[authors], self.acts.times[authors])
+        return readers[addressed(letters, readers, self.affordance).row]
+
     def _arrived(self) -> None:
-        rows, acts, time = self._letters.pop(0)
-        self._public.write(rows, acts, time)
+        """Makes public what is due; an act that a later one of its author has overtaken stays unseen."""
+        self._advance()
+        due = [letter for letter in self._letters if letter[0] <= self.time]
+        self._letters = [letter for letter in self._letters if letter[0] > self.time]
+        for _, rows, acts, time in due:
+            fresh = np.flatnonzero(self._public.times[rows] <= time)
+            self._public.write(rows[fresh], acts[fresh], time)
 
     def _partner(self, turn: int) -> Rows:
         if self._pairs is None or self._pairs[0] != turn:

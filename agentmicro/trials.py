@@ -1,7 +1,7 @@
 """Trials: the small runs that the contract is checked on, and how two of them are compared.
 
 The laws themselves are in `contract`; here is what they need: the knobs of many small runs (`contexts`,
-`alternatives`), turns cut into batches by another hand (`cut_by`), acts changed behind the agents' backs (`imposed`), and
+`alternatives`), turns cut into batches by another hand (`cut_by`), acts changed behind backs (`imposed`), and
 what a prompt leaves out (`omission`).
 """
 
@@ -24,7 +24,7 @@ from agentmicro.knobs import Knob, Scalar, knobs
 from agentmicro.meetings import NOBODY
 from agentmicro.minds import EVERYWHERE
 from agentmicro.noise import permutation
-from agentmicro.society import MINDS, Society
+from agentmicro.society import MINDS, Seed, Society
 from agentmicro.trace import Entry, Trace
 from agentmicro.turns import order_of
 
@@ -80,10 +80,16 @@ def run(model: Society, turns: int = LENGTH) -> Run:
     return Run(entries, [dict(zip(columns, row, strict=True)) for row in rows])
 
 
+def made(cls: Phenomenon, given: Mapping[str, object], rng: Seed = SEED) -> Society:
+    """The model that some knobs make."""
+    make: Callable[..., Society] = cls
+    return make(**given, rng=rng)
+
+
 def built(cls: Phenomenon, given: Given) -> Society | None:
     """The model that some knobs make, or None where the phenomenon refuses them."""
     try:
-        return cls(**given, rng=SEED)
+        return made(cls, given)
     except SpecError:
         return None
 
@@ -232,7 +238,7 @@ def imposed(model: Society, row: int, value: object) -> Iterator[None]:
     coded = model.affordance.encode_many([value])[0]
     places: list[tuple[np.ndarray[Any, Any], Any]] = []
     for table in (model.acts, model._public):
-        states = [table.own, *(own for _, (own, _) in table._past._states)]
+        states = [table.own, *(state[0] for _, state in table._past._states)]
         places += [(own, np.arange(len(own)) == row) for own in states]
     if (meetings := model._meetings) is not None:
         mine = np.arange(len(model.acts.rows))[:, None] == row
@@ -254,7 +260,7 @@ def imposed(model: Society, row: int, value: object) -> Iterator[None]:
 def omission(cls: Phenomenon, seen: Seen, index: int) -> str:
     """What the prompt of one agent leaves out of what it hears, as the end of a sentence; nothing if it is complete."""
     one = seen.one(index)
-    text, heard = cls.prompt(one), one.heard
+    text, heard = cls.prompt(seen.one(index)), one.heard  # its own observation: a prompt could change the one it gets
     rest = text.replace(one.offer.text, " ").replace(one.offer.form, " ")
     for place, item in enumerate(heard):
         before, after = heard[:place], heard[place + 1 :]
@@ -271,7 +277,7 @@ def omission(cls: Phenomenon, seen: Seen, index: int) -> str:
 def misput(cls: Phenomenon, seen: Seen, index: int) -> str:
     """What is wrong with how one agent is asked, as the end of a sentence; nothing if all is well."""
     one, kind = seen.one(index), seen.asked
-    text, offer = cls.prompt(one), one.offer
+    text, offer = cls.prompt(seen.one(index)), one.offer
     values = [] if one.own is None or seen.part else [one.own]
     if isinstance(kind, Choice | Picks):
         for option in kind.options:

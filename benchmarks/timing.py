@@ -10,7 +10,7 @@ from time import perf_counter
 type Work = Callable[[], object]
 type Pairs = list[tuple[float, float]]
 
-LONG_ENOUGH = 0.01  # seconds
+LONG_ENOUGH, TOO_LONG = 0.01, 0.2  # seconds
 
 
 @dataclass(frozen=True)
@@ -50,11 +50,21 @@ def seconds(work: Work, calls: int = 1) -> float:
 def interleaved(ours: Work, reference: Work, repeats: int) -> Pairs:
     """Times of both sides, A B A B ..., after one call of each that is not counted.
 
-    Both are called equally often in each repeat, often enough for the faster side to be well above the clock's grain.
+    Both are called equally often in each repeat, often enough for the faster side to be well above the clock's grain
+    unless the slower one would take too long.
     """
     gc.collect()
-    calls = max(1, ceil(LONG_ENOUGH / min(seconds(ours), seconds(reference))))
+    slow, fast = sorted((seconds(ours), seconds(reference)), reverse=True)
+    calls = max(1, min(ceil(LONG_ENOUGH / fast), int(TOO_LONG / slow)))
     return [(seconds(ours, calls), seconds(reference, calls)) for _ in range(repeats)]
+
+
+def quartiles(values: list[float]) -> tuple[float, float, float]:
+    """The lower quartile, the median and the upper quartile; a single value is all three."""
+    if len(values) == 1:
+        return values[0], values[0], values[0]
+    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
+    return low, middle, high
 
 
 def compared(
@@ -70,9 +80,7 @@ def compared(
     note: str = "",
 ) -> Measurement:
     """The median of the pairwise ratios with its quartiles, held against the largest ratio aimed at."""
-    ratios = sorted(mine / theirs for mine, theirs in pairs)
-    ratio = statistics.median(ratios)
-    low, _, high = statistics.quantiles(ratios, n=4, method="inclusive") if len(ratios) > 1 else (ratio,) * 3
+    low, ratio, high = quartiles([mine / theirs for mine, theirs in pairs])
     return Measurement(
         name,
         what,

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def test_the_quick_benchmarks_print_one_json_line_per_measurement_and_a_table():
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.bench", "--quick"],
+        [sys.executable, "-m", "benchmarks.bench", "--quick", "--repeats", "1"],
         cwd=ROOT,
         env={**os.environ, "NO_COLOR": "1"},
         capture_output=True,

@@ -61,7 +61,8 @@ class Reply:
 
     structured: the model was held to the schema, so that the text is JSON and no repair. tokens and cost are None where
     they are unknown, never 0. served: the model that answered. calls: how many calls it took. replayed: the reply came
-    from the record and cost nothing now.
+    from the record and cost nothing now. dropped: the options that were asked for and left out, because the server does
+    not take them.
     """
 
     text: str
@@ -76,6 +77,7 @@ class Reply:
     seconds: float = 0.0
     calls: int = 1
     replayed: bool = False
+    dropped: tuple[str, ...] = ()
 
 
 class Provider(Protocol):

@@ -209,6 +209,9 @@ class Herding(Society):
         """What a run shows, in two sentences."""
         place, chance = values["mean_position"], null["mean_position"]
         gate = f"Endorsed items stood at place {place:.1f} on average, {chance:.1f} under uniform choice"
+        if values["attack_share"] > 2 * null["attack_share"]:
+            fair = f"{null['attack_share']:.0%} under uniform choice"
+            gate = f"{gate}; the attacked item has {values['attack_share']:.0%} of all endorsements, {fair}"
         if np.isnan(values["proof_step"]):
             return f"{gate}. Likes were hidden, or did not vary enough to tell their effect."
         slope = values["proof_slope"]

@@ -33,7 +33,7 @@ def of_run(report: Report, docs: Mapping[str, str]) -> Group:
     other = [f"{count:,} {outcome}" for outcome, count in run.decisions.items() if count and outcome != "valid"]
     ended = f"{sum(run.decisions.values()):,} decisions, {run.failure_rate:.1%} failed"
     ledger = f"{ended}{f' ({listed(other)})' if other else ''}; {run.seconds:.2f} s"
-    return Group(Text(header, "bold"), table, Text(report.finding), Text(ledger, "dim"))
+    return Group(Text(header, "bold"), "", table, "", Text(report.finding), Text(ledger, "dim"))
 
 
 def of_check(checked: Checked) -> Group:
@@ -48,7 +48,7 @@ def of_check(checked: Checked) -> Group:
     held = sum(item.verdict is Verdict.HELD for item in checked.judged)
     invalid = f", {checked.invalid} with too many failed decisions" if checked.invalid else ""
     count = f"{held} of {len(checked.judged)} claims held; {checked.runs:,} runs{invalid}, {checked.seconds:.1f} s"
-    return Group(Text(checked.scenario.name, "bold"), table, Text(count, "dim"))
+    return Group(Text(checked.scenario.name, "bold"), "", table, "", Text(count, "dim"), "")
 
 
 def _asks(item: Judged) -> str:
@@ -76,8 +76,7 @@ def of_card(cls: Any, about: About, risk: Risk | None, given: Knobs, sources: Ma
         parts += [Text.assemble(("This scenario: ", "bold"), risk.claim), Text()]
     for heading, text in about.sections.items():
         parts.append(Text.assemble((f"{heading}: ", "bold"), text))
-    parts.append(_knobs(cls, given, sources))
-    parts.append(_minds(cls))
+    parts += ["", _knobs(cls, given, sources), "", _minds(cls), ""]
     return Group(*parts)
 
 

@@ -91,7 +91,10 @@ def folder(out: Path) -> Iterator[Path]:
     """A folder to write into, whose files become those of `out` when all went well and vanish when not."""
     refuse(out)
     near = next(parent for parent in out.absolute().parents if parent.is_dir())
-    temporary = Path(tempfile.mkdtemp(prefix=f".{out.name or 'run'}-", dir=near))
+    try:
+        temporary = Path(tempfile.mkdtemp(prefix=f".{out.name or 'run'}-", dir=near))
+    except OSError as error:
+        raise SpecError(f"--out {out}: cannot be written: {error.strerror} in {near}") from None
     try:
         yield temporary
         out.mkdir(parents=True, exist_ok=True)

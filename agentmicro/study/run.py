@@ -1,6 +1,5 @@
 """One run: a phenomenon with its knobs and a seed goes in, what the population became comes out."""
 
-import functools
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -94,8 +93,7 @@ def spelled(mind: Mind) -> str:
     return f"{mind.name}({', '.join(f'{name}={value}' for name, value in given.items())})" if given else mind.name
 
 
-@functools.cache
-def measures(cls: Any) -> Mapping[str, str]:
-    """What a phenomenon measures, each with the first line of its docstring; builds it once with its defaults."""
+def measures(cls: type[Society]) -> Mapping[str, str]:
+    """What a phenomenon measures, each with the first line of its docstring; builds one."""
     found = build(cls, {}, 0).measures
     return {name: (measure.__doc__ or "").strip().partition("\n")[0] for name, measure in found.items()}

@@ -167,7 +167,7 @@ def contents(path: Path) -> bytes:
         if path.is_dir():
             raise ScenarioError(f"{path}: expected a scenario file, and this is a folder")
         if not path.exists():
-            near = nearest(path.name, (found.name for found in path.parent.glob("*.toml")))
+            near = nearest(path.stem, (found.stem for found in path.parent.glob("*.toml")))
             raise ScenarioError(f"{path}: no such file{near}")
         if not path.is_file():
             raise ScenarioError(f"{path}: expected a scenario file, and this is no regular file")

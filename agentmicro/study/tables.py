@@ -60,7 +60,7 @@ def number(value: float) -> str:
 
 def grid(*headings: str) -> Table:
     """A table with these headings; `>` before a heading sets its column to the right."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
     for heading in headings:
         right = heading.startswith(">")
         table.add_column(heading.removeprefix(">"), justify="right" if right else "left", overflow="fold")
@@ -75,4 +75,4 @@ def of_list(phenomena: Mapping[str, str], scenarios: Sequence[Mapping[str, str]]
     second = grid("scenario", "phenomenon", "risk")
     for item in scenarios:
         second.add_row(item["name"], item["phenomenon"], item["risk"])
-    return Group(first, second)
+    return Group(first, "", second)

@@ -20,7 +20,7 @@ from agentmicro.minds import Minds
 from agentmicro.society import Seed, Society
 
 
-# A rule is how a mind decides: a batch of observations in, one coded act for each out (here 0 calm, 1 alarmed).
+# Change this first: how a mind decides. A batch of observations in, one coded act each out (0 calm, 1 alarmed).
 def follow(seen: Seen, needed: Annotated[int, Range(1, 100), "how many alarmed neighbours it takes"] = 1) -> Coded:
     """Raises the alarm, for good, once enough of its neighbours have."""
     return np.where(seen.counts()[:, 1] >= needed, 1, seen.own)
@@ -30,10 +30,9 @@ class Template(Society):
     """Agents on a network who are calm or alarmed."""
 
     rules: ClassVar = {"follow": follow}
-    null: ClassVar = {"mind": "stubborn"}  # what takes the mechanism away: here, nobody listens
+    null: ClassVar = {"mind": "stubborn"}  # what takes your mechanism away: here, nobody listens
 
-    # The signature is the schema: every parameter is a knob for files, the command line and the app.
-    def __init__(
+    def __init__(  # every parameter is a knob for files, the command line and the app: add yours with a type and a line
         self,
         agents: Agents = 100,
         graph: Graph = "ring",
@@ -42,19 +41,13 @@ class Template(Society):
         mind: Minds = "follow",
         rng: Seed = None,
     ) -> None:
-        plan = Architecture(turns=turns)
+        acts, plan = Choice(("calm", "alarmed")), Architecture(turns=turns)
         super().__init__(
-            Choice(("calm", "alarmed")),
-            agents=agents,
-            graph=graph,
-            architecture=plan,
-            minds=mind,
-            measures={"reach": reach},
-            rng=rng,
+            acts, agents=agents, graph=graph, architecture=plan, minds=mind, measures={"reach": reach}, rng=rng
         )
         first = np.zeros(agents, np.int64)
         first[self.rows_at("random", round(alarmed * agents))] = 1
-        self.begin(first)
+        self.begin(first)  # the acts at time 0
 
     @classmethod
     def finding(cls, values: Mapping[str, float], null: Mapping[str, float]) -> str:
@@ -62,7 +55,6 @@ class Template(Society):
         return f"The alarm reached {values['reach']:.0%}; without listening it stays at {null['reach']:.0%}."
 
 
-# A measure is a function of the model; its first line is what tables say about it.
-def reach(model: Template) -> float:
+def reach(model: Template) -> float:  # a measure; its first line is what tables say about it
     """The share of agents who are alarmed."""
     return float((model.acts.own == 1).mean())

@@ -1,0 +1,92 @@
+"""One event loop in one thread, for every call of the process.
+
+Transports keep their connections on the loop that opened them, so there is one loop that outlives every call. It runs
+in its own daemon thread; callers on any other thread, a notebook cell with a running loop of its own included, hand it
+a coroutine and wait.
+"""
+
+import asyncio
+import atexit
+import concurrent.futures
+import os
+import threading
+from collections.abc import Coroutine
+from typing import Any
+
+GRACE = 10.0  # seconds that cancelled calls get to end
+
+_lock = threading.Lock()
+_home: "_Home | None" = None
+
+
+class _Home:
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.thread = threading.Thread(target=self._work, name="agentmicro-calls", daemon=True)
+        self.thread.start()
+
+    def _work(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        self.loop.run_forever()
+        self.loop.close()
+
+    def stop(self) -> None:
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join(GRACE)
+
+
+def _forget() -> None:
+    """A forked child has the memory of the loop but not its thread, and perhaps a lock that nobody will release."""
+    global _home, _lock
+    _home, _lock = None, threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
+
+
+def _current() -> _Home:
+    global _home
+    with _lock:
+        if _home is None:
+            _home = _Home()
+        return _home
+
+
+def run[T](coroutine: Coroutine[Any, Any, T]) -> T:
+    """Runs a coroutine on the process's loop and waits for its result, whatever thread asks.
+
+    Ctrl-C while waiting cancels the coroutine, lets it end, and then goes on as the interruption it is.
+    """
+    home = _current()
+    if threading.current_thread() is home.thread:
+        coroutine.close()
+        raise RuntimeError("run() was called on the loop's own thread, where it would wait for itself: await instead")
+    tasks: list[asyncio.Task[Any]] = []
+
+    async def held() -> T:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.append(task)
+        return await coroutine
+
+    future = asyncio.run_coroutine_threadsafe(held(), home.loop)
+    try:
+        return future.result()
+    except BaseException:
+        if not future.done():
+            home.loop.call_soon_threadsafe(lambda: [task.cancel() for task in tasks])
+            concurrent.futures.wait([future], GRACE)
+        raise
+
+
+def stop() -> None:
+    """Ends the loop and its thread; the next `run` starts another."""
+    global _home
+    with _lock:
+        home, _home = _home, None
+    if home is not None:
+        home.stop()
+
+
+atexit.register(stop)

@@ -1,0 +1,233 @@
+"""Scenario files: every table is read, and everything that is wrong in one is a sentence that says where."""
+
+import hashlib
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agentmicro.errors import ScenarioError
+from agentmicro.study import scenario
+from agentmicro.study.scenario import load
+
+FULL = """
+phenomenon = "herding"
+
+[risk]
+name = "herding"
+level = "macro"
+outcome = "mean_position"
+claim = "Rank steers."
+references = ["arXiv:2604.15236"]
+
+[micro]
+agents = 20
+mind = "two-stage(gate=4)"
+
+[grow]
+seeds = 5
+turns = 7
+vary = { order = ["shuffled", "fixed"], agents = [10, 20] }
+design = "one-factor"
+
+[intervene]
+hide = { signal = "hidden" }
+shuffle = { order = "shuffled", likes_latency = 2 }
+
+[validate]
+data = "field.csv"
+values = { gini = 0.4 }
+distances = ["absolute"]
+
+[[claim]]
+says = "High places win."
+that = "mean_position"
+where = { order = "fixed" }
+below = 6
+
+[[claim]]
+says = "Order matters."
+that = "gini"
+where = { order = "fixed" }
+against = { order = "shuffled" }
+between = [0.1, 1]
+at = 3
+seeds = 8
+"""
+
+
+@pytest.fixture
+def write(tmp_path):
+    def file(text, name="case.toml"):
+        path = tmp_path / name
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return str(path)
+
+    return file
+
+
+def test_every_table_is_read(write):
+    found = load(write(FULL))
+    assert found.name == "case"
+    assert found.cls.__name__ == "Herding"
+    assert found.digest == hashlib.sha256(FULL.encode()).hexdigest()
+    assert found.micro == {"agents": 20, "mind": "two-stage(gate=4)"}
+    assert (found.risk.level, found.risk.outcome) == ("macro", "mean_position")
+    assert (found.grow.seeds, found.turns, found.grow.design) == (5, 7, "one-factor")
+    assert found.grow.vary == {"order": ("shuffled", "fixed"), "agents": (10, 20)}
+    assert found.intervene == {"hide": {"signal": "hidden"}, "shuffle": {"order": "shuffled", "likes_latency": 2}}
+    assert found.validate.values == {"gini": 0.4}
+    first, second = found.claims
+    assert (first.low, first.high, first.seeds, first.at, first.against) == (float("-inf"), 6, 5, None, None)
+    assert (second.low, second.high, second.seeds, second.at) == (0.1, 1, 8, 3)
+    assert second.against == {"order": "shuffled"}
+
+
+def test_what_is_not_written_is_the_phenomenons_own(write):
+    found = load(write('phenomenon = "voter"'))
+    assert found.turns == found.cls.length
+    assert (found.micro, found.claims, found.intervene) == ({}, (), {})
+
+
+@pytest.mark.parametrize("name", ["herding-attack", "herding_attack", " Herding-Attack "])
+def test_a_name_is_found_from_any_folder(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert load(name).name == "herding-attack"
+
+
+def test_a_path_is_read_from_the_current_folder(write, tmp_path, monkeypatch):
+    write('phenomenon = "voter"\n[micro]\nagents = 7\n', "herding.toml")
+    monkeypatch.chdir(tmp_path)
+    assert load("herding.toml").micro == load("./herding.toml").micro == {"agents": 7}
+    assert load("herding").cls.__name__ == "Herding"
+
+
+def test_byte_order_marks_and_windows_lines_are_read(write):
+    assert load(write(b'\xef\xbb\xbfphenomenon = "voter"\r\n[micro]\r\nagents = 7\r\n')).micro == {"agents": 7}
+
+
+@pytest.mark.parametrize("name", scenario.names())
+def test_every_scenario_that_is_shipped_says_what_it_is_about(name):
+    found = load(name)
+    assert found.claims
+    assert found.risk.claim
+    assert found.risk.outcome
+    assert scenario.summary(name)["risk"] == found.risk.claim
+
+
+CLAIM = 'phenomenon = "herding"\n[[claim]]\nsays = "a"\nthat = "gini"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "phenomenon is missing"),
+        ("phenomenon = 3", "phenomenon = 3: expected a text"),
+        ('phenomenon = "hreding"', "phenomenon = 'hreding': expected one of channels, herding.*did you mean 'herding'"),
+        ('phenomenon = "voter"\n[mirco]', "no table or key 'mirco'; did you mean 'micro'"),
+        ('phenomenon = "voter"\nmicro = 3', "micro = 3: expected a table"),
+        ('phenomenon = "voter"\n[micro]\nagent = 3', r"\[micro\] agent: Voter has no such knob; did you mean 'agents'"),
+        (
+            'phenomenon = "voter"\n[micro]\nagents = "many"',
+            r"\[micro\] agents = 'many': expected a whole number from 1",
+        ),
+        ('phenomenon = "voter"\n[micro]\nagents = 0', r"\[micro\] agents = 0: expected a whole number from 1"),
+        ('phenomenon = "voter"\n[micro]\nagents = true', r"\[micro\] agents = True: expected a whole number"),
+        ('phenomenon = "voter"\n[micro]\nagents = [1]', r"\[micro\] agents = \[1\]: expected a whole number"),
+        ('phenomenon = "voter"\n[micro]\nshare = nan', r"\[micro\] share = nan: expected a number from 0 to 1"),
+        ('phenomenon = "voter"\n[micro]\nturns = "randon"', "expected one of .*; did you mean 'random'"),
+        ('phenomenon = "voter"\n[micro]\nmind = "votre"', "no mind 'votre'; did you mean 'voter'"),
+        ('phenomenon = "voter"\n[micro]\ngraph = "rnig"', "no topology 'rnig'.*did you mean 'ring'"),
+        (
+            'phenomenon = "voter"\n[risk]\nlevel = "makro"',
+            r"\[risk\] level = 'makro': expected one of micro, meso, macro",
+        ),
+        (
+            'phenomenon = "voter"\n[risk]\noutcome = "shares"',
+            r"\[risk\] outcome = 'shares': expected a measure of Voter",
+        ),
+        ('phenomenon = "voter"\n[risk]\nnaem = "x"', r"\[risk\] no key 'naem'; did you mean 'name'"),
+        ('phenomenon = "voter"\n[risk]\nreferences = [1]', r"\[risk\] references = \[1\]: expected a list of texts"),
+        ('phenomenon = "voter"\n[grow]\nseeds = 1', r"\[grow\] seeds = 1: expected a whole number from 2"),
+        ('phenomenon = "voter"\n[grow]\nturns = 1.5', r"\[grow\] turns = 1.5: expected a whole number"),
+        ('phenomenon = "voter"\n[grow]\ndesign = "gird"', "did you mean 'grid'"),
+        (
+            'phenomenon = "voter"\n[grow]\nvary = { agents = [] }',
+            r"\[grow.vary\] agents = \[\]: expected a list of values",
+        ),
+        ('phenomenon = "voter"\n[grow]\nvary = { agents = 3 }', r"\[grow.vary\] agents = 3: expected a list of values"),
+        ('phenomenon = "voter"\n[grow]\nvary = { agents = [3, 3] }', "expected different values"),
+        ('phenomenon = "voter"\n[grow]\nvary = { agents = [3, -1] }', "agents = -1: expected a whole number from 1"),
+        (
+            'phenomenon = "voter"\n[intervene]\nmore = { agentz = 2 }',
+            r"\[intervene.more\] agentz: Voter has no such knob",
+        ),
+        ('phenomenon = "voter"\n[intervene]\nmore = 2', r"\[intervene\] more = 2: expected a table"),
+        (
+            'phenomenon = "voter"\n[validate]\nvalues = { x = 1 }',
+            r"\[validate.values\] no measure 'x'; Voter has share",
+        ),
+        ('phenomenon = "voter"\n[validate]\nvalues = { share = "x" }', "share = 'x': expected a number"),
+        ('phenomenon = "voter"\nclaim = 3', r"claim = 3: expected tables, each headed \[\[claim\]\]"),
+        (CLAIM, r"\[claim 1\]: expected exactly one of above, below, between, and it has none"),
+        (CLAIM + "above = 1\nbelow = 2", "and it has above, below"),
+        (CLAIM + 'above = "x"', r"\[claim 1\] above = 'x': expected a number"),
+        (CLAIM + "above = inf", "above = inf: expected a number"),
+        (CLAIM + "between = [2, 1]", r"between = \[2, 1\]: expected two numbers, the smaller first"),
+        (CLAIM + "between = [1]", "expected two numbers"),
+        (CLAIM + "above = 1\nat = 51", r"at = 51: expected a whole number from 0 to 50"),
+        (CLAIM + 'above = 1\nwhere = { order = "atack" }', r"\[claim 1.where\] order = 'atack'.*did you mean 'attack'"),
+        (CLAIM + 'above = 1\nwhere = "x"', "where = 'x': expected a table"),
+        (CLAIM + 'above = 1\nagainst = { mind = "uniorm" }', r"\[claim 1.against\].*did you mean 'uniform'"),
+        (CLAIM + 'above = 1\n[[claim]]\nsays = "a"\nthat = "gini"\nabove = 2', r"\[claim 2\] says the same as claim 1"),
+        (CLAIM + 'above = 1\n[[claim]]\nsays = "b"\nthat = "gini"\nabove = 1', r"\[claim 2\] asks the same as claim 1"),
+        (
+            CLAIM.replace('"gini"', '"ginny"') + "above = 1",
+            "that = 'ginny': expected a measure of Herding.*mean 'gini'",
+        ),
+        (CLAIM.replace("says", "#") + "above = 1", r"\[claim 1\] says is missing"),
+        ('phenomenon = "voter"\n[micro\n', r"not TOML: .*line 2"),
+        ("a = " + "[" * 5000, "not TOML"),
+        ("a = " + "1" * 5000, "not TOML"),
+        (b'phenomenon = "voter"\n# \xff', "line 2 is not UTF-8"),
+        ("#" * 1_000_001, "1,000,001 bytes; a scenario has at most 1,000,000"),
+    ],
+)
+def test_what_is_wrong_is_one_sentence_that_says_where(write, text, sentence):
+    with pytest.raises(ScenarioError, match=sentence) as caught:
+        load(write(text))
+    assert "case.toml" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_none_is_refused(tmp_path, write):
+    write('phenomenon = "voter"', "mine.toml")
+    with pytest.raises(ScenarioError, match="no such file; did you mean 'mine'"):
+        load(str(tmp_path / "mne.toml"))
+    with pytest.raises(ScenarioError, match="this is a folder"):
+        load(str(tmp_path) + "/")
+    with pytest.raises(ScenarioError, match="cannot be read"):
+        load("a\0b.toml")
+    with pytest.raises(ScenarioError, match="no regular file"):
+        load("/dev/null")
+    with pytest.raises(ScenarioError, match="no scenario 'hreding'; did you mean 'herding'"):
+        load("hreding")
+
+
+def test_text_is_data_and_never_code(write):
+    path = write('phenomenon = "voter"\n[micro]\nmind = "__import__(\'os\')"')
+    with pytest.raises(ScenarioError, match="no mind"):
+        load(path)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.binary(max_size=200) | st.text(max_size=200).map(lambda text: f'phenomenon = "voter"\n{text}'.encode()))
+def test_no_file_whatever_is_in_it_gives_anything_but_a_scenario_or_a_sentence(tmp_path_factory, raw):
+    path = tmp_path_factory.mktemp("any") / "case.toml"
+    path.write_bytes(raw)
+    try:
+        found = load(str(path))
+    except ScenarioError as error:
+        assert "case.toml" in str(error)
+    else:
+        assert found.cls.__name__ == "Voter"
