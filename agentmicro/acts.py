@@ -68,7 +68,7 @@ class Acts:
     def write(self, rows: Rows, acts: Coded, time: float, part: str | None = None) -> None:
         """Makes the acts of some rows, none of them blank once everybody has acted, their standing acts."""
         if rows is self.rows and part is None:
-            self.own = acts.astype(self.own.dtype, copy=False)
+            self.own = acts.astype(self.own.dtype, copy=not acts.flags.writeable)
             self.times = np.full(rows.size, time)
             self.blanks = self.blanks and int(self.affordance.is_blank(self.own).sum())
             self._shared = True  # the array may be the rule's own, or the very one that stood before

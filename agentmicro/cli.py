@@ -250,9 +250,7 @@ def _print_run(report: "Report", asked: Asked, out: Path | None) -> None:
 
 
 def _print_json(value: Any) -> None:
-    from agentmicro.study.output import plain
-
-    typer.echo(json.dumps(plain(value), ensure_ascii=False, allow_nan=False))
+    typer.echo(json.dumps(value, ensure_ascii=False, allow_nan=False))
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -131,9 +131,8 @@ def every_knob_matters(cls: Phenomenon, **given: Scalar) -> None:
         tried: list[Scalar] = []
         moved = _mover(cls, knob, given, tried)
         if moved is None and not cls.inert.get(name):
-            broken(
-                cls, law, given, f"{name} = {knob.default!r} does what {listed(map(repr, tried)) or 'nothing'} would do"
-            )
+            others = listed(map(repr, tried)) or "no other value that could be tried"
+            broken(cls, law, given, f"{name} = {knob.default!r} makes the same run as {others}")
         if moved is not None and name in cls.inert:
             broken(cls, law, given, f"{name} is said to be inert, but {moved!r} makes another run")
 

@@ -97,7 +97,11 @@ class Seen:
     def own(self) -> Coded:
         """The standing act of each agent of the batch, coded."""
         own = self._scene.acts.own
-        return own if self.rows is self._scene.acts.rows else own[self.rows]
+        if self.rows is not self._scene.acts.rows:
+            return own[self.rows]
+        own = own.view()
+        own.flags.writeable = False  # it is the table itself, which only `settle` may write
+        return own
 
     def trait(self, name: str) -> NDArray[np.generic]:
         """What each agent of the batch privately is or knows, such as a signal."""
@@ -188,7 +192,7 @@ class Seen:
         met = scene.meetings.before(self.rows, scene.turn - max(1, scene.delay), depth)
         unseen = np.full(met.partner.shape, scene.architecture.visibility == "hidden")
         if scene.architecture.loss:
-            unseen |= self._lost(met.turn, met.partner, self.rows[:, None])
+            unseen |= self._lost(met.turn, met.partner, np.broadcast_to(self.rows[:, None], met.turn.shape))
         met.partner[unseen], met.theirs[unseen] = NOBODY, self.affordance.blank(1)[0]
         return met
 

@@ -78,7 +78,7 @@ def keys(seed: int, stream: str, decisions: Integers | int, agents: Integers) ->
     root = _stream(seed, stream)
     rows = _steps(agents)
     if isinstance(decisions, np.ndarray) and decisions.size and (decisions == decisions.flat[0]).all():
-        decisions = decisions.flat[0]
+        decisions = int(decisions.flat[0])
     if not isinstance(decisions, np.ndarray):
         rows += np.uint64(mix((root + int(decisions) * GOLDEN) & MASK))
     else:

@@ -24,6 +24,7 @@ from agentmicro import graphs
 from agentmicro.acts import Acts, Coded, Rows
 from agentmicro.affordances import Affordance
 from agentmicro.architecture import ALL, Architecture
+from agentmicro.completion import Account
 from agentmicro.errors import KnobError, MindError, ReplyError, SpecError, listed, nearest
 from agentmicro.exposure import Flat, Names, Observation, Scene, Seen, addressed, value_of
 from agentmicro.graphs import Links
@@ -38,7 +39,10 @@ from agentmicro.world import Source
 type Measure = Callable[[Any], float]
 type Seed = int | np.integer | str | np.random.Generator | np.random.SeedSequence | None
 
-LEDGER = ("n_decisions", "n_repaired_decisions", "n_failed_decisions", "failure_rate")
+LEDGER = (
+    *("n_decisions", "n_repaired_decisions", "n_failed_decisions", "failure_rate", "valid"),
+    *("n_calls", "n_replayed", "tokens_in", "tokens_out", "tokens_cached", "cost_usd"),
+)
 MINDS = ("mind", "minds")
 
 
@@ -136,6 +140,7 @@ class Society(mesa.Model):
         self.acts = Acts(affordance, agents)
         self.decisions = np.zeros(agents, np.int64)
         self.outcomes = np.zeros(len(Outcome), np.int64)
+        self.account = Account()
         self.trace: Trace | None = None
         self._pending: list[tuple[float, dict[str, Scalar]]] = []
         self._turn = 0
@@ -216,6 +221,8 @@ class Society(mesa.Model):
 
     def step(self) -> None:
         """One turn of everybody who may act, then a row of data."""
+        for mind in self.minds:
+            mind.ready()
         self._advance()
         rows, plan = self.acting(), self.architecture
         if plan.turns == "endogenous":
@@ -445,6 +452,41 @@ class Society(mesa.Model):
         return self.n_failed_decisions / max(1, self.n_decisions)
 
     @property
+    def n_calls(self) -> int:
+        """How many calls language models took, failed tries included."""
+        return self.account.spent.calls
+
+    @property
+    def n_replayed(self) -> int:
+        """How many replies came from the record and cost nothing."""
+        return self.account.spent.replayed
+
+    @property
+    def tokens_in(self) -> int:
+        """Tokens that went to language models."""
+        return self.account.spent.tokens_in
+
+    @property
+    def tokens_out(self) -> int:
+        """Tokens that came from language models."""
+        return self.account.spent.tokens_out
+
+    @property
+    def tokens_cached(self) -> int:
+        """Those of the tokens in that the provider had cached."""
+        return self.account.spent.tokens_cached
+
+    @property
+    def cost_usd(self) -> float | None:
+        """What the run cost in dollars; None as soon as a price is unknown."""
+        return self.account.spent.cost_usd
+
+    @property
+    def served(self) -> tuple[str, ...]:
+        """The models that answered, which need not be those that were asked."""
+        return tuple(sorted({name for mind in self.minds for name in getattr(mind, "served", ())}))
+
+    @property
     def valid(self) -> bool:
         """Whether few enough decisions failed for the run to count as evidence."""
         return self.failure_rate <= self.failure_limit
@@ -527,7 +569,7 @@ class Society(mesa.Model):
         return graphs.build(graph, agents, seed_for(self.seed, "topology"))
 
     def _seat(self, minds: str | Mind) -> None:
-        seats = pick(minds, self.rules, self.prompt) if isinstance(minds, str) else (Seat(minds),)
+        seats = pick(minds, self.rules, self.prompt, self.account) if isinstance(minds, str) else (Seat(minds),)
         self.seats = seated(seats, self.links, self.seed)
         self.minds = tuple(seat.mind for seat in seats)
 
@@ -538,9 +580,14 @@ def seed_of(rng: Seed) -> int:
         return secrets.randbits(32)
     if isinstance(rng, np.random.Generator):
         return int(rng.integers(2**32))
-    if isinstance(rng, np.random.SeedSequence):
-        return int(rng.generate_state(1)[0])
     try:
-        return int(rng) if not isinstance(rng, list | tuple) else int(np.random.SeedSequence(rng).generate_state(1)[0])
-    except (TypeError, ValueError):
-        raise SpecError(f"rng = {rng!r}: expected a whole number, such as 7") from None
+        if isinstance(rng, list | tuple):
+            rng = np.random.SeedSequence(rng)
+        if isinstance(rng, np.random.SeedSequence):
+            return int(rng.generate_state(1)[0])
+        seed = int(rng)
+    except (TypeError, ValueError, OverflowError):
+        seed = -1
+    if seed < 0 or (isinstance(rng, float) and seed != rng):
+        raise SpecError(f"rng = {rng!r}: expected a whole number from 0, such as 7")
+    return seed

@@ -154,7 +154,7 @@ class Server:
 
     answer says what to reply; script what goes wrong, by the number of the call (from 1). rejects: options that it
     answers with a 400, as servers do that do not know them. stop() kills it, open connections included, and start()
-    brings it back on the same port. last is the body of the last call, and path where it went.
+    brings it back on the same port. other: what it says at other paths. last is the body of the last call.
     """
 
     def __init__(
@@ -165,6 +165,7 @@ class Server:
         latency: float = 0.0,
         rejects: tuple[str, ...] = (),
         model: str = "served-1",
+        other: Mapping[str, object] | None = None,
         port: int = 0,
     ) -> None:
         self.answer = answer
@@ -172,6 +173,7 @@ class Server:
         self.latency = latency
         self.rejects = rejects
         self.model = model
+        self.other = other or {}
         self.port = port
         self.seen = Counts()
         self.last: dict[str, Any] = {}
@@ -280,6 +282,8 @@ class _Connection(asyncio.Protocol):
             return self._write(Answer(body=json.dumps(vars(seen)).encode()))
         if path == "/v1/models":
             return self._write(Answer(body=json.dumps({"data": [{"id": self.server.model}]}).encode()))
+        if path in self.server.other:
+            return self._write(Answer(body=json.dumps(self.server.other[path]).encode()))
         if path != "/v1/chat/completions":
             return self._write(failure(404, f"no such path: {path}"))
         body = self.server.last = json.loads(raw)

@@ -48,7 +48,16 @@ class Spent:
         return self.tokens_in + self.tokens_out
 
     def __add__(self, other: "Spent") -> "Spent":
-        return Spent(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))
+        return Spent(
+            self.calls + other.calls,
+            self.tokens_in + other.tokens_in,
+            self.tokens_out + other.tokens_out,
+            self.tokens_cached + other.tokens_cached,
+            self.priced_usd + other.priced_usd,
+            self.unpriced + other.unpriced,
+            self.seconds + other.seconds,
+            self.replayed + other.replayed,
+        )
 
 
 def spent(replies: Iterable[Reply]) -> Spent:

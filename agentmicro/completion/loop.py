@@ -28,6 +28,11 @@ class _Home:
     def _work(self) -> None:
         asyncio.set_event_loop(self.loop)
         self.loop.run_forever()
+        left = asyncio.all_tasks(self.loop)
+        for task in left:
+            task.cancel()
+        if left:
+            self.loop.run_until_complete(asyncio.wait(left, timeout=GRACE / 2))
         self.loop.close()
 
     def stop(self) -> None:

@@ -32,8 +32,10 @@ SYNC = 1.0  # seconds between synchronisations of the disk
 CHUNK = 500  # keys in one SELECT
 AROUND = 30  # characters shown on each side of a difference
 PLACES = ("key", "at", "seed", "agent", "decision", "attempt", "model", "frame", "prompt", "again")
-FIELDS = ("text", "status", "structured", "error", "tokens_in", "tokens_out", "tokens_cached", "cost_usd")
-FIELDS += ("served", "seconds", "calls")
+FIELDS = (
+    *("text", "status", "structured", "error", "tokens_in", "tokens_out", "tokens_cached", "cost_usd"),
+    *("served", "seconds", "calls", "dropped"),
+)
 COLUMNS = (*PLACES, *FIELDS)
 INSERT = f"INSERT OR IGNORE INTO replies ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"
 TOTAL = (
@@ -96,8 +98,9 @@ def frame(request: Request) -> str:
 
 def read_reply(row: Sequence[Any]) -> Reply:
     """The reply in the columns `FIELDS`."""
-    text, status, structured, *rest = row
-    return Reply(text, STATUS[status], bool(structured), *rest, replayed=True)
+    text, status, structured, *rest, dropped = row
+    values = (text, STATUS[status], bool(structured), *rest, True, tuple(json.loads(dropped)) if dropped else ())
+    return Reply(*values)
 
 
 class Record:
@@ -161,7 +164,8 @@ class Record:
     def total(self) -> Spent:
         """Everything that was ever paid for here, pruned replies included, and the wall time that somebody worked."""
         (row,) = self.rows("SELECT calls, tokens_in, tokens_out, tokens_cached, priced_usd, unpriced FROM totals")
-        return Spent(*row, seconds=_union(self.rows("SELECT began, ended FROM sessions ORDER BY began")))
+        values = (*row, _union(self.rows("SELECT began, ended FROM sessions ORDER BY began")))
+        return Spent(*values)
 
     def miss(self, request: Request) -> ReplayMiss:
         """The error that says which reply is missing, and what differs from the nearest one that is there."""
@@ -263,8 +267,9 @@ def _row(item: Item, texts: dict[bytes, str]) -> tuple[Any, ...]:
         hashes.append(hashlib.sha256(data).digest()[:16])
         texts[hashes[-1]] = data.decode()
     decision = (str(int(request.seed)), int(request.agent), int(request.decision), int(request.attempt))
-    fields = (getattr(reply, name) for name in FIELDS)
-    return (item.key, time.time(), *decision, request.model, *hashes, canonical(request.again), *fields)
+    fields = (getattr(reply, name) for name in FIELDS[:-1])
+    dropped = json.dumps(reply.dropped) if reply.dropped else ""
+    return (item.key, time.time(), *decision, request.model, *hashes, canonical(request.again), *fields, dropped)
 
 
 def _deliver(jobs: Iterable[_Job], outcome: list[Reply] | AgentmicroError) -> None:

@@ -7,7 +7,6 @@ a run waits the same way every time.
 import asyncio
 import contextlib
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from agentmicro.completion.limiter import Limiter
@@ -53,6 +52,22 @@ class Answer:
     fault: CallError | None = None
 
 
+class Halt:
+    """A stop for everybody who asks together: calls in flight end, and whoever only waits is woken and goes."""
+
+    def __init__(self) -> None:
+        self.reason: Exception | None = None
+        self.asking: set[asyncio.Task[None]] = set()
+        self.calling: set[asyncio.Task[None] | None] = set()
+
+    def __call__(self, reason: Exception) -> None:
+        """Stops, for this reason unless there is one already."""
+        if self.reason is None:
+            self.reason = reason
+            for task in self.asking - self.calling - {asyncio.current_task()}:
+                task.cancel()
+
+
 def expected(request: Request) -> float:
     """Tokens that a call will probably use, for the ceiling per minute; corrected when the reply says how many."""
     said = len(request.prompt) + len(request.system) + sum(len(reply) + len(wrong) for reply, wrong in request.again)
@@ -83,11 +98,7 @@ def _dropped(task: asyncio.Future[Reply]) -> None:
 
 
 async def ask(
-    request: Request,
-    transport: Transport,
-    limiter: Limiter,
-    patience: Patience,
-    halted: Callable[[], bool] = lambda: False,
+    request: Request, transport: Transport, limiter: Limiter, patience: Patience, halt: Halt
 ) -> Answer | None:
     """The answer to a request after as many calls as patience allows; None when everything halts before one.
 
@@ -97,46 +108,57 @@ async def ask(
     luck = Chance(request.seed, f"retry {request.attempt}", request.decision, request.agent)
     clock = asyncio.get_running_loop().time
     tokens = expected(request) if limiter.limits.tokens_per_minute else 0.0
-    began: float | None = None
     fault = CallError(Fault.TIMEOUT, "never sent")
+    began = math.nan
     calls = 0
     while calls < patience.tries:
         permit = await limiter.acquire(tokens)
+        began = began if calls else clock()
+        left = patience.decision_seconds - (clock() - began)
+        if halt.reason is not None or left <= 0:
+            limiter.release(permit)
+            break
+        calls += 1
         try:
-            began = clock() if began is None else began
-            left = patience.decision_seconds - (clock() - began)
-            if halted():
-                return None
-            if left <= 0:
-                break
-            calls += 1
-            limiter.board.sent()
-            reply = await call(transport, request, min(patience.call_seconds, left))
+            reply = await _counted(request, transport, limiter, min(patience.call_seconds, left), halt)
         except CallError as error:
             fault = error
             limiter.board.settled()
             limiter.faulted(permit, error)
         else:
             limiter.answered(permit, _used(reply))
-            return Answer(replace(reply, calls=calls, seconds=clock() - began))
+            return Answer(replace(reply, calls=reply.calls + calls - 1, seconds=clock() - began))
         finally:
             limiter.release(permit)
         wait = max(luck() * patience.ceiling(calls), fault.retry_after or 0.0)
         if not fault.passing or calls == patience.tries or clock() - began + wait >= patience.decision_seconds:
             break
         await asyncio.sleep(wait)
-    return Answer(_failed(fault, calls, clock() - (began or clock()), patience), fault)
+    if halt.reason is not None:
+        return None
+    return Answer(_failed(fault, calls, clock() - began, patience), fault)
+
+
+async def _counted(request: Request, transport: Transport, limiter: Limiter, seconds: float, halt: Halt) -> Reply:
+    """One call that a halt lets end, and that the board counts as sent; who keeps its reply counts it as settled."""
+    task = asyncio.current_task()
+    halt.calling.add(task)
+    limiter.board.sent()
+    try:
+        return await call(transport, request, seconds)
+    finally:
+        halt.calling.discard(task)
 
 
 def _failed(fault: CallError, calls: int, seconds: float, patience: Patience) -> Reply:
-    tries = f", after {calls} calls" if calls > 1 else ""
-    asked = f"; the server asks to wait {fault.retry_after:g} s" if fault.retry_after else ""
-    limit = (
-        f" (a decision may take {patience.decision_seconds:g} s)" if fault.passing and calls < patience.tries else ""
-    )
-    return Reply(
-        "", Status.FAILED, error=f"{fault.fault.value}: {fault}{asked}{tries}{limit}", calls=calls, seconds=seconds
-    )
+    said = f"{fault.fault.value}: {fault}"
+    if fault.retry_after:
+        said += f"; the server asks to wait {fault.retry_after:g} s"
+    if calls > 1:
+        said += f"; {calls} calls"
+    if fault.passing and calls < patience.tries:
+        said += f"; a decision may take {patience.decision_seconds:g} s"
+    return Reply("", Status.FAILED, error=said, calls=calls, seconds=seconds)
 
 
 def _used(reply: Reply) -> float | None:

@@ -151,12 +151,17 @@ def _provider(model: str) -> tuple[str, str, Provider]:
 
 def _checked(model: str, base_url: str, path: str, way: str) -> str:
     """The base URL without a slash at its end, and with the protocol's path where it is talked to directly."""
-    parts = urlsplit(base_url)
-    shown = f"{parts.scheme}://{parts.hostname or ''}"  # never the whole: it may hold a password
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise MindError(f"{model}: the base_url {shown!r} is none, expected one such as http://127.0.0.1:8000/v1")
+    try:
+        parts = urlsplit(base_url)
+        sound = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets that do not close, a port that is no number
+        sound = False
+    if not sound:  # it is not quoted, because it may hold a password
+        raise MindError(f"{model}: the base_url is no URL of a server, expected one such as http://127.0.0.1:8000/v1")
     if "@" in parts.netloc or parts.query or parts.fragment:
-        raise MindError(f"{model}: the base_url at {shown} holds more than a path; keys belong in the environment")
+        raise MindError(
+            f"{model}: the base_url at {parts.hostname} holds more than a path; keys belong in the environment"
+        )
     plain = base_url.rstrip("/")
     if way == "litellm":
         return plain.removesuffix(path)

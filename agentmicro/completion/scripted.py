@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from agentmicro.completion.budget import Account, spent
 from agentmicro.completion.seam import Reply, Request, Status
 from agentmicro.errors import MindError, listed, nearest
 from agentmicro.noise import Chance
@@ -17,14 +18,20 @@ class Scripted:
     A list gives agent a's n-th decision its (a + n)-th entry, so that replies do not depend on the order of calls.
     """
 
-    def __init__(self, script: Script | Sequence[str] | str) -> None:
+    def __init__(self, script: Script | Sequence[str] | str, account: Account | None = None) -> None:
         if isinstance(script, str) and script not in SCRIPTS:
             raise MindError(f"scripted:{script}: expected one of {listed(SCRIPTS)}{nearest(script, SCRIPTS)}")
         self.script = script
+        self.account = account if account is not None else Account()
 
     def complete(self, requests: Sequence[Request]) -> list[Reply]:
         """One reply for each request, in order; a script that raises is a failed call with its error."""
-        return [self._reply(request) for request in requests]
+        replies = [self._reply(request) for request in requests]
+        self.account.add(spent(replies))
+        return replies
+
+    def check(self) -> None:
+        """A script has no ceiling."""
 
     def _reply(self, request: Request) -> Reply:
         script = SCRIPTS[self.script] if isinstance(self.script, str) else self.script

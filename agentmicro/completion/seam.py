@@ -87,6 +87,10 @@ class Provider(Protocol):
         """One reply for each request; a call that fails is a reply with its error, never an exception."""
         ...
 
+    def check(self) -> None:
+        """Raises BudgetReached where a ceiling is reached; asked between turns."""
+        ...
+
 
 class Fault(StrEnum):
     """Why a call gave no reply; the first four are worth another try."""

@@ -18,7 +18,7 @@ CREATE TABLE replies (
     model TEXT NOT NULL, frame BLOB NOT NULL, prompt BLOB NOT NULL, again TEXT NOT NULL,
     text TEXT NOT NULL, status TEXT NOT NULL, structured INTEGER NOT NULL, error TEXT NOT NULL,
     tokens_in INTEGER, tokens_out INTEGER, tokens_cached INTEGER, cost_usd REAL, served TEXT,
-    seconds REAL NOT NULL, calls INTEGER NOT NULL
+    seconds REAL NOT NULL, calls INTEGER NOT NULL, dropped TEXT NOT NULL
 );
 CREATE TABLE totals (
     calls INTEGER NOT NULL, tokens_in INTEGER NOT NULL, tokens_out INTEGER NOT NULL, tokens_cached INTEGER NOT NULL,

@@ -42,6 +42,10 @@ class Mind(Protocol):
         """The acts of the agents of a batch, from what they are shown."""
         ...
 
+    def ready(self) -> None:
+        """Raises BudgetReached when no further turn may be paid for."""
+        ...
+
     def opening(self) -> object:
         """The act with which its agents begin, or None to begin as the phenomenon says."""
         ...

@@ -5,24 +5,26 @@
     amount = a number of agents, a percentage such as 10%, or nothing for the rest
     place  = random | hubs | leaves | first | last | row+row+...
 
-A name is one of the phenomenon's rules, one that every phenomenon has (stubborn, silent, random), or
-`scripted:NAME` for a scripted language model.
+A name is one of the phenomenon's rules, one that every phenomenon has (stubborn, silent, random), a mind that the
+scenario defines in `[minds.NAME]`, any language model by its LiteLLM name such as `openai/gpt-4o-mini`, with sampling
+parameters in the parentheses, or `scripted:NAME` for a scripted language model.
 """
 
 import re
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from agentmicro.completion import Scripted
+from agentmicro.completion import Account, Provider, Scripted
 from agentmicro.errors import KnobError, MindError, listed, nearest
 from agentmicro.graphs import Links
 from agentmicro.knobs import Group, knobs, missing
 from agentmicro.minds.language import LanguageMind, Prompt
 from agentmicro.minds.mind import Mind, Seat
 from agentmicro.minds.rules import EVERYWHERE, Rule, RuleMind
+from agentmicro.minds.speaker import SAMPLING, Speaker, speakers
 from agentmicro.noise import permutation
 
 Minds = Annotated[str, Group.POPULATION, "who decides: a mind, or several with their amounts"]
@@ -45,21 +47,32 @@ def split(text: str) -> list[str]:
     return [part.strip() for part in parts]
 
 
-def pick(text: str, rules: Mapping[str, Rule], prompt: Prompt) -> tuple[Seat, ...]:
-    """The minds that a text names with their amounts and places; a MindError says what is wrong and who there is."""
-    seats = tuple(_seat(item, rules, prompt) for item in split(text))
+def pick(text: str, rules: Mapping[str, Rule], prompt: Prompt, account: Account | None = None) -> tuple[Seat, ...]:
+    """The minds that a text names with their amounts and places; a MindError says what is wrong and who there is.
+
+    Language minds put what they spend on the account.
+    """
+    casting = Casting(rules, prompt, account)
+    seats = tuple(_seat(item, casting) for item in split(text))
     if sum(seat.amount is None for seat in seats) > 1:
         raise MindError(f"{text!r}: only one mind can take the rest; give the others an amount, as in 'a:45, b:5'")
     return seats
 
 
-def _seat(item: str, rules: Mapping[str, Rule], prompt: Prompt) -> Seat:
+class Casting(NamedTuple):
+    """What minds are made from: the rules there are, the question to language models, and who pays."""
+
+    rules: Mapping[str, Rule]
+    prompt: Prompt
+    account: Account | None
+
+
+def _seat(item: str, casting: Casting) -> Seat:
     found = ITEM.fullmatch(item)
     if not found:
-        raise MindError(
-            f"{item!r}: expected a mind such as {listed(list(rules)[:2]) or 'stubborn'}, with an amount as in 'name:5'"
-        )
-    mind = _mind(found["name"], found["params"], rules, prompt)
+        example = listed(list(casting.rules)[:2]) or "stubborn"
+        raise MindError(f"{item!r}: expected a mind such as {example}, with an amount as in 'name:5'")
+    mind = _mind(found["name"].strip(), found["params"], casting)
     word = found["place"] or "random"
     if not word[0].isdigit() and word not in PLACES:
         expected = f"{listed(PLACES)} or rows such as 0+4"
@@ -75,17 +88,47 @@ def _seat(item: str, rules: Mapping[str, Rule], prompt: Prompt) -> Seat:
     return Seat(mind, amount / 100 if found["percent"] else amount, bool(found["percent"]), place)
 
 
-def _mind(name: str, params: str | None, rules: Mapping[str, Rule], prompt: Prompt) -> Mind:
+def _mind(name: str, params: str | None, casting: Casting) -> Mind:
     if name.startswith("scripted:"):
-        return LanguageMind(name, Scripted(name.removeprefix("scripted:")), prompt)
-    known = {plain(rule): function for rule, function in {**EVERYWHERE, **rules}.items()}
+        return LanguageMind(name, Scripted(name.removeprefix("scripted:"), casting.account), casting.prompt)
+    if name in speakers():
+        return _language(name, speakers()[name], casting)
+    known = {plain(rule): function for rule, function in {**EVERYWHERE, **casting.rules}.items()}
     word = plain(name)
-    if word not in known:
-        hint = "; language models behind 'provider/model' names are not in this version" if "/" in name else ""
-        raise MindError(
-            f"no mind {name.strip()!r}{nearest(word, known)}; there is {listed(known)} and scripted:NAME{hint}"
-        )
-    return RuleMind(word, known[word], _params(word, known[word], params or ""))
+    if word in known:
+        return RuleMind(word, known[word], _params(word, known[word], params or ""))
+    from agentmicro.completion import models
+
+    if models.is_model(name):
+        return _language(name, Speaker(name, **_sampling(name, params or "")), casting)
+    there = f"there is {listed([*known, *speakers()])}, scripted:NAME, and any model as 'provider/name'"
+    raise MindError(f"no mind {name!r}{nearest(word, known) or models.suggestion(name)}; {there}")
+
+
+def _language(name: str, speaker: Speaker, casting: Casting) -> Mind:
+    if speaker.model.startswith("scripted:"):
+        provider: Provider = Scripted(speaker.model.removeprefix("scripted:"), casting.account)
+    else:
+        from agentmicro.completion.client import Client
+
+        provider = Client(account=casting.account)
+    return LanguageMind(name, provider, casting.prompt, speaker)
+
+
+def _sampling(name: str, text: str) -> dict[str, Any]:
+    """The sampling parameters that stand behind a model's name, as in `openai/gpt-4o-mini(temperature=0.2)`."""
+    found: dict[str, object] = {}
+    for pair in split(text) if text.strip() else []:
+        key, equals, value = (part.strip() for part in pair.partition("="))
+        if not equals or key not in SAMPLING:
+            raise MindError(
+                f"{name}({text}): expected parameter=value with one of {listed(SAMPLING)}{nearest(key, SAMPLING)}"
+            )
+        try:
+            found[key] = value if key == "reasoning_effort" else int(value) if value.isdigit() else float(value)
+        except ValueError:
+            raise MindError(f"{name}({text}): {key} = {value!r}: expected a number") from None
+    return {"options": found}
 
 
 def _params(name: str, rule: Rule, text: str) -> dict[str, object]:

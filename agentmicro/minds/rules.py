@@ -2,13 +2,15 @@
 
 import functools
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Annotated, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from agentmicro.acts import Coded
-from agentmicro.affordances import Choice, Number, Picks
-from agentmicro.errors import AgentmicroError, RuleError
+from agentmicro.affordances import Affordance, Choice, Number, Picks
+from agentmicro.errors import RuleError, SpecError
 from agentmicro.exposure import Seen
 from agentmicro.minds.mind import Decided, Outcome
 
@@ -37,6 +39,9 @@ class RuleMind:
         self.rule = rule
         self.params = dict(params)
 
+    def ready(self) -> None:
+        """A rule costs nothing."""
+
     def opening(self) -> object:
         """The act given as the parameter `act`, as zealots have it."""
         return self.params.get("act") or None
@@ -44,22 +49,15 @@ class RuleMind:
     def decide(self, seen: Seen) -> Decided:
         """The acts that the rule gives, checked row by row."""
         kind = seen.asked
+        blank = kind.blank(len(seen))
         try:
             answer = self.rule(seen, **self.params)
-        except AgentmicroError:
+            acts = blank if answer is None else np.asarray(answer)
+        except RuleError:
             raise
         except Exception as error:
             raise self._raised(seen, error) from error
-        if answer is None:
-            return Decided(kind.blank(len(seen)), np.full(len(seen), Outcome.FAILED, np.int8))
-        acts = np.asarray(answer)
-        blank = kind.blank(len(seen))
-        if acts.shape != blank.shape or (acts.dtype.kind in "OUS") != (blank.dtype.kind == "O"):
-            found = f"an array of shape {acts.shape} and type {acts.dtype}"
-            raise RuleError(
-                f"rule {self.name!r} returned {found} for {len(seen)} agents; expected {blank.shape}, {blank.dtype}"
-            )
-        good = kind.valid(acts)
+        good = self._valid(kind, acts, blank)
         if good.all():
             return Decided(acts)
         wrong = np.flatnonzero(~good & ~kind.is_blank(acts))
@@ -69,6 +67,16 @@ class RuleMind:
                 f"{self._where(seen, index)} returned {acts[index]!r}, which is no act: expected {kind.offer().form}"
             )
         return Decided(acts, np.where(good, Outcome.VALID, Outcome.FAILED).astype(np.int8))
+
+    def _valid(self, kind: Affordance, acts: Coded, blank: Coded) -> NDArray[np.bool_]:
+        """Which rows are acts; a RuleError if the array has not the shape and type of a table of them."""
+        if acts.shape == blank.shape and (acts.dtype.kind in "OUS") == (blank.dtype.kind == "O"):
+            with suppress(SpecError):
+                return kind.valid(acts)
+        found = f"an array of shape {acts.shape} and type {acts.dtype}"
+        raise RuleError(
+            f"rule {self.name!r} returned {found} for {len(blank)} agents; expected {blank.shape}, {blank.dtype}"
+        )
 
     def _raised(self, seen: Seen, error: Exception) -> RuleError:
         """The error of the first agent for whom the rule raises by itself; keyed luck makes asking again harmless."""

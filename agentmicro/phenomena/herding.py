@@ -68,6 +68,15 @@ def padded(picked: NDArray[np.integer], most: int) -> Coded:
     return wide
 
 
+def rounded(likes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Like counts to about three digits in the binary system, so that a long run has few levels of them.
+
+    Counts up to 16 are exact and larger ones within 6.25%, which is 0.06 on the scale of log(1 + likes).
+    """
+    unit = 1 << np.maximum(0, np.frexp(likes)[1] - 4)
+    return np.asarray(likes // unit * unit)
+
+
 def two_stage(
     seen: Seen,
     gate: Gate = 5,
@@ -243,7 +252,7 @@ class Herding(Society):
         """Counts showings and endorsements by place and likes shown, for the first places of the feed."""
         self.fit = None
         window = min(WINDOW, view.size)
-        levels, level = np.unique(view.likes, return_inverse=True)
+        levels, level = np.unique(rounded(view.likes), return_inverse=True)
         cells = level[view.top(window)] * window + np.arange(window)
         readers, column = np.nonzero((places > 0) & (places <= window))
         endorsed = cells[readers, places[readers, column] - 1]

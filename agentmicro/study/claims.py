@@ -22,7 +22,7 @@ from agentmicro.errors import ScenarioError, SpecError
 from agentmicro.knobs import Scalar
 from agentmicro.phenomena import name_of
 from agentmicro.study.reading import Knobs
-from agentmicro.study.run import Progress, Run, run
+from agentmicro.study.run import Progress, Run, plain, run
 from agentmicro.study.scenario import Claim, Scenario
 
 CONFIDENCE = 0.95
@@ -54,12 +54,13 @@ class Judged:
     more: int | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """The claim and its verdict as data; what is no number is NaN still."""
+        """The claim and its verdict as JSON knows them."""
         claim = self.claim
         asked = {"says": claim.says, "that": claim.that, "where": claim.where, "against": claim.against}
         found = {"verdict": self.verdict.value, "mean": self.mean, "low": self.low, "high": self.high}
         rest = {"null": self.null, "seeds": claim.seeds, "undefined": self.undefined, "more": self.more}
-        return {**asked, "at": claim.at, "wanted": claim.wanted, **found, **rest}
+        data: dict[str, Any] = plain({**asked, "at": claim.at, "wanted": claim.wanted, **found, **rest})
+        return data
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ class Checked:
         return all(item.verdict is Verdict.HELD for item in self.judged)
 
     def as_json(self) -> dict[str, Any]:
-        """The verdicts as data; what is no number is NaN still."""
+        """The verdicts as JSON knows them."""
         return {
             "scenario": self.scenario.name,
             "phenomenon": name_of(self.scenario.cls),

@@ -20,12 +20,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from agentmicro.errors import SpecError
-from agentmicro.study.run import Run
+from agentmicro.study.run import Run, plain
 
 MANIFEST, RUN, TURNS, TRACE = "manifest.json", "run.csv", "turns.csv", "decisions.jsonl"
 FIGURES = ("figure.png", "figure.svg")
@@ -67,15 +66,6 @@ class Report:
             }
         )
         return found
-
-
-def plain(value: Any) -> Any:
-    """The value as JSON knows it: NaN and infinities become null."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(inner) for inner in value]
-    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def refuse(out: Path) -> None:

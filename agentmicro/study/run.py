@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -97,3 +98,12 @@ def measures(cls: type[Society]) -> Mapping[str, str]:
     """What a phenomenon measures, each with the first line of its docstring; builds one."""
     found = build(cls, {}, 0).measures
     return {name: (measure.__doc__ or "").strip().partition("\n")[0] for name, measure in found.items()}
+
+
+def plain(value: Any) -> Any:
+    """The value as JSON knows it: NaN and infinities become null."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(inner) for inner in value]
+    return None if isinstance(value, float) and not isfinite(value) else value

@@ -207,7 +207,7 @@ def test_a_file_that_is_none_is_refused(tmp_path, write):
     with pytest.raises(ScenarioError, match="this is a folder"):
         load(str(tmp_path) + "/")
     with pytest.raises(ScenarioError, match="cannot be read"):
-        load("a\0b.toml")
+        load("x" * 5000 + ".toml")
     with pytest.raises(ScenarioError, match="no regular file"):
         load("/dev/null")
     with pytest.raises(ScenarioError, match="no scenario 'hreding'; did you mean 'herding'"):
@@ -226,8 +226,7 @@ def test_no_file_whatever_is_in_it_gives_anything_but_a_scenario_or_a_sentence(t
     path = tmp_path_factory.mktemp("any") / "case.toml"
     path.write_bytes(raw)
     try:
-        found = load(str(path))
+        found = load(str(path)).cls.__name__
     except ScenarioError as error:
-        assert "case.toml" in str(error)
-    else:
-        assert found.cls.__name__ == "Voter"
+        found = str(error)
+    assert found == "Voter" or "case.toml" in found

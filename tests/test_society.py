@@ -1,0 +1,458 @@
+"""The society as a model: its loop, its outcomes, its seats, what may change during a run, and its handles for Mesa."""
+
+import pickle
+from typing import Any, ClassVar, Literal
+
+import mesa
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agentmicro.affordances import Choice, Number
+from agentmicro.architecture import (
+    Agents,
+    Architecture,
+    Communication,
+    Graph,
+    Latency,
+    Loss,
+    Memory,
+    Shown,
+    Turns,
+    Visibility,
+)
+from agentmicro.errors import KnobError, MindError, RuleError, SpecError
+from agentmicro.exposure import Seen
+from agentmicro.minds import Decided, Minds, Outcome, each
+from agentmicro.society import Member, Seed, Society, seed_of
+from agentmicro.trace import Trace
+from agentmicro.world import Notice
+
+NAMES = ("communication", "visibility", "latency", "loss", "shown", "turns", "memory")
+
+
+def mover(seen: Seen) -> Any:
+    """Moves towards what it hears, with some luck: every difference in what is heard or drawn shows."""
+    return np.clip(np.nan_to_num(seen.mean(), nan=0.1) * 0.9 + seen.luck() * 0.1, 0, 1)
+
+
+def moody(seen: Seen, silence: float = 0.3) -> Any:
+    """As mover, but now and then it says nothing."""
+    return np.where(seen.luck() < silence, np.nan, mover(seen))
+
+
+class Lab(Society):
+    """A society with every knob."""
+
+    rules: ClassVar = {"mover": mover, "moody": moody}
+    live: ClassVar = frozenset({"price"})
+
+    def __init__(
+        self,
+        agents: Agents = 8,
+        graph: Graph = "ring",
+        communication: Communication = "network",
+        visibility: Visibility = "full",
+        latency: Latency = 0,
+        loss: Loss = 0.0,
+        shown: Shown = 0,
+        turns: Turns = "simultaneous",
+        memory: Memory = 0,
+        price: Literal["low", "high"] = "low",
+        size: int = 3,
+        minds: Minds = "mover",
+        rng: Seed = None,
+    ) -> None:
+        plan = dict(zip(NAMES, (communication, visibility, latency, loss, shown, turns, memory), strict=True))
+        super().__init__(
+            Number(0, 1), agents=agents, graph=graph, architecture=Architecture(**plan), minds=minds, rng=rng
+        )
+        self.adapted: list[Any] = []
+        self.begin(self.luck("start")())
+
+    def adapt(self, name, value):
+        self.adapted.append((self.time, name, value))
+
+
+def run(length: int = 6, society: type[Society] = Lab, **knobs: Any) -> Any:
+    made = society(**{"rng": 1} | knobs)
+    made.trace = Trace()
+    for _ in range(length):
+        made.step()
+    return made
+
+
+def told(society: Any) -> list[Any]:
+    """The trace, in an order that does not depend on how turns are cut."""
+    return sorted(society.trace, key=lambda entry: (entry["time"], entry["agent"]))
+
+
+plans = st.fixed_dictionaries(
+    {
+        "graph": st.sampled_from(["ring", "star", "random(degree=3.0, directed=1)", "complete"]),
+        "communication": st.sampled_from(["network", "everyone", "pairs"]),
+        "visibility": st.sampled_from(["full", "anonymous", "counts", "hidden"]),
+        "loss": st.sampled_from([0.0, 0.3]),
+        "shown": st.sampled_from([0, 2]),
+        "memory": st.sampled_from([0, 2, -1]),
+        "minds": st.sampled_from(["mover", "moody", "moody:3, stubborn:2@hubs, mover", "random:25%, mover:75%"]),
+        "rng": st.integers(0, 999),
+    }
+)
+
+
+# --- laws of the loop
+
+
+@settings(deadline=None, max_examples=25)
+@given(plans, st.integers(0, 2))
+def test_simultaneous_is_any_order_with_one_turn_of_latency(plan, latency):
+    at_once = run(4, **plan, turns="simultaneous", latency=latency)
+    for turns in ("random", "fixed"):
+        one_by_one = run(4, **plan, turns=turns, latency=latency + 1)
+        assert told(at_once) == told(one_by_one)
+        assert at_once.acts.own.tobytes() == one_by_one.acts.own.tobytes()
+
+
+@settings(deadline=None, max_examples=25)
+@given(plans, st.sampled_from(["random", "fixed", "simultaneous"]), st.integers(0, 2))
+def test_a_turn_may_be_taken_one_agent_at_a_time(plan, turns, latency):
+    class OneByOne(Lab):
+        def step(self):
+            self._advance()
+            for row in self.orders[self._turn]:
+                self.members[row].step()
+            self.unfold()
+
+    from agentmicro.turns import order_of
+
+    together, apart = run(4, **plan, turns=turns, latency=latency), OneByOne(**plan, turns=turns, latency=latency)
+    apart.orders = {turn: order_of(turns, apart.seed, turn, apart.acts.rows).tolist() for turn in range(6)}
+    apart.trace = Trace()
+    for _ in range(4):
+        apart.step()
+    assert told(together) == told(apart)
+
+
+@settings(deadline=None, max_examples=25)
+@given(plans, st.sampled_from(["random", "simultaneous", "clocks", "endogenous"]))
+def test_everyone_is_the_complete_graph_trace_for_trace(plan, turns):
+    plan = plan | {"turns": turns, "minds": "moody:3, mover"}
+    everyone = run(3, **plan | {"communication": "everyone"})
+    complete = run(3, **plan | {"communication": "network", "graph": "complete"})
+    assert list(everyone.trace) == list(complete.trace)
+
+
+@settings(deadline=None, max_examples=25)
+@given(plans, st.sampled_from(["random", "simultaneous", "clocks", "endogenous"]), st.integers(0, 2))
+def test_a_pickle_in_the_middle_continues_identically(plan, turns, latency):
+    whole = run(4, **plan, turns=turns, latency=latency)
+    half = pickle.loads(pickle.dumps(run(2, **plan, turns=turns, latency=latency)))
+    half.step()
+    half.step()
+    assert list(half.trace) == list(whole.trace)
+    assert half.acts.own.tobytes() == whole.acts.own.tobytes()
+
+
+def test_latency_shifts_what_is_seen():
+    class Clock(Lab):
+        rules: ClassVar = {"clock": lambda seen: np.minimum(seen.rows * 0.01 + seen.time / 1000, 1)}
+
+    for turns in ("simultaneous", "random"):
+        for latency in range(4):
+            made = run(7, Clock, minds="clock", turns=turns, latency=latency)
+            for entry in made.trace:
+                then = entry["time"] - latency - (turns == "simultaneous")
+                if latency and then > 0:
+                    shown = {(item["author"], item["content"], item["age"]) for item in entry["saw"]}
+                    neighbours = [(entry["agent"] + step) % 8 for step in (-1, 1)]
+                    assert shown == {(str(a), a * 0.01 + then / 1000, entry["time"] - then) for a in neighbours}
+
+
+def test_a_latency_longer_than_the_run_leaves_the_opening_acts_in_view():
+    class Late(Society):
+        rules: ClassVar = {"echo": lambda seen: seen.counts().argmax(axis=1)}
+
+        def __init__(self, opening: bool = True, turns: Turns = "random", rng: Seed = None) -> None:
+            plan = Architecture(latency=3, turns=turns)
+            super().__init__(Choice(tuple("AB")), agents=4, minds="echo", graph="complete", architecture=plan, rng=rng)
+            self.begin(np.array([0, 1, 1, 1]) if opening else None)
+
+    for turns in ("random", "simultaneous"):
+        assert run(2, Late, turns=turns).expose(np.arange(4)).counts().tolist() == [[0, 3], [1, 2], [1, 2], [1, 2]]
+        silent = run(2, Late, opening=False, turns=turns)
+        for rows in (silent.acts.rows, np.arange(4)):
+            assert silent.expose(rows).counts().tolist() == [[0, 0]] * 4  # nobody had acted by then
+            assert silent.expose(rows).total().tolist() == [0] * 4
+
+
+# --- outcomes
+
+
+class Flaky:
+    """A mind whose decisions end in a given way, agent by agent."""
+
+    name = "flaky"
+
+    def __init__(self, outcomes):
+        self.outcomes = np.array(outcomes, np.int8)
+
+    def opening(self):
+        return None
+
+    def decide(self, seen):
+        return Decided(np.full(len(seen), 0.75), self.outcomes[seen.rows])
+
+
+def test_failed_decisions_leave_standing_acts_and_are_counted():
+    made = Lab(agents=6, minds=Flaky(range(6)), rng=2)
+    before = made.acts.own.copy()
+    absorbed = []
+    made.absorb = lambda seen, acts: absorbed.append((seen.rows.tolist(), acts.tolist()))
+    made.step()
+    made.step()
+    assert made.acts.own.tolist() == [0.75] * 3 + before[3:].tolist()
+    assert made.acts.times.tolist() == [2, 2, 2, 0, 0, 0]
+    assert absorbed == [([0, 1, 2], [0.75] * 3)] * 2
+    assert made.outcomes.tolist() == [2] * 6
+    assert (made.n_decisions, made.n_repaired_decisions, made.n_failed_decisions) == (12, 4, 6)
+    assert (made.failure_rate, made.valid) == (0.5, False)
+    assert made.decisions.tolist() == [2] * 6
+    row = made.datacollector.get_model_vars_dataframe().iloc[-1]
+    assert (row["n_decisions"], row["n_failed_decisions"], row["failure_rate"]) == (12, 6, 0.5)
+
+
+def test_silence_runs_to_the_end_as_failure():
+    for turns in ("simultaneous", "random", "clocks", "endogenous"):
+        made = run(5, minds="silent", turns=turns)
+        assert made.failure_rate == 1
+        assert not made.valid
+        assert {entry["outcome"] for entry in made.trace} == {"failed"}
+        assert {entry["act"] for entry in made.trace} == {None}
+    assert Lab(rng=1).failure_rate == 0
+
+
+def test_what_absorb_is_given_is_what_the_agents_saw():
+    """Sees the same world in `absorb` as when deciding, for mixtures, failures and every turn structure."""
+
+    class Watched(Lab):
+        rules: ClassVar = {"mover": mover, "peek": lambda seen: np.where(self_draw(seen) < 0.3, np.nan, 0.5)}
+
+        def __init__(self, turns: Turns = "random", minds: Minds = "peek:3, mover", rng: Seed = None) -> None:
+            super().__init__(turns=turns, minds=minds, rng=rng)
+
+        def absorb(self, seen, acts):
+            drawn = dict(zip(seen.rows.tolist(), self_draw(seen).tolist(), strict=True))
+            for row, value in drawn.items():
+                assert value == DRAWN[row, self.decisions[row]]
+
+    class Draws(Notice):
+        def view(self, when, luck, time):
+            view = super().view(when, luck, time)
+            view.drawn = luck()
+            return view
+
+    def self_draw(seen):
+        drawn = seen.world["n"].drawn
+        for row, value in zip(seen.rows.tolist(), drawn.tolist(), strict=True):
+            DRAWN.setdefault((row, int(seen._scene.decisions[row])), value)
+        return drawn
+
+    DRAWN: dict[Any, float] = {}
+    for turns in ("random", "simultaneous"):
+        DRAWN.clear()
+        made = Watched(turns=turns, rng=3)
+        made.sources["n"] = Draws("n", 0)
+        for _ in range(4):
+            made.step()
+
+
+# --- rules that go wrong
+
+
+@pytest.mark.parametrize(
+    ("rule", "sentence"),
+    [
+        (
+            lambda seen: np.zeros(3),
+            r"rule 'bad' returned an array of shape \(3,\) and type float64 for 8 agents; expected \(8,\), float64",
+        ),
+        (lambda seen: np.zeros((8, 2)), r"rule 'bad' returned an array of shape \(8, 2\)"),
+        (lambda seen: 0.5, r"rule 'bad' returned an array of shape \(\)"),
+        (lambda seen: ["a"] * 8, r"rule 'bad' returned an array of shape \(8,\) and type <U1"),
+        (lambda seen: [[1], [2, 3]], r"rule 'bad' raised ValueError"),
+        (lambda seen: np.zeros(8, complex), r"rule 'bad' returned .* type complex128"),
+        (
+            lambda seen: np.where(seen.rows == 5, 1.5, 0.5),
+            r"rule 'bad' of agent 5 at time 1, having seen own = 0\.\d+, heard = \[.*\], returned .*1\.5.*, which is no act: expected",
+        ),
+        (
+            lambda seen: np.array([1 / (row - 3) if row == 3 else 0.5 for row in seen.rows.tolist()]),
+            r"rule 'bad' of agent 3 at time 1, having seen own = .*, heard = \[.*\], raised ZeroDivisionError: ",
+        ),
+        (
+            each(lambda seen: "high" if seen.row == 2 else 0.5),
+            r"rule 'bad' of agent 2 at time 1, .* raised SpecError: Number: 'high' is no number",
+        ),
+    ],
+)
+def test_a_rule_that_raises_or_returns_nonsense_stops_the_run_with_a_sentence(rule, sentence):
+    class Bad(Lab):
+        rules: ClassVar = {"bad": rule}
+
+    with pytest.raises(RuleError, match=f"^{sentence}"):
+        run(1, Bad, minds="bad")
+
+
+def test_a_rule_that_answers_a_choice_with_fractions_is_named():
+    class Bad(Society):
+        rules: ClassVar = {"bad": lambda seen: np.full(len(seen), 0.5)}
+
+        def __init__(self, minds: Minds = "bad", rng: Seed = None) -> None:
+            super().__init__(Choice(tuple("AB")), agents=3, minds=minds, rng=rng)
+            self.begin()
+
+    with pytest.raises(RuleError, match=r"^rule 'bad' returned .*float64.* for 3 agents"):
+        run(1, Bad)
+
+
+def test_a_rule_cannot_change_the_table_behind_its_back():
+    def vandal(seen):
+        seen.own[0] = 0.0
+        return seen.own
+
+    class Bad(Lab):
+        rules: ClassVar = {"vandal": vandal}
+
+    with pytest.raises(RuleError, match="rule 'vandal' .*read-only"):
+        run(1, Bad, minds="vandal")
+
+
+# --- seats
+
+
+@pytest.mark.parametrize("place", ["hubs", "leaves"])
+def test_hubs_are_the_hubs(place):
+    made = Lab(agents=60, graph="scale_free", minds=f"stubborn:7@{place}, mover", rng=3)
+    degrees = np.array([made.graph.degree(node) for node in range(60)])
+    placed, others = degrees[made.seats == 0], degrees[made.seats == 1]
+    assert placed.size == 7
+    assert (placed.min() >= others.max()) if place == "hubs" else (placed.max() <= others.min())
+
+
+def test_hubs_are_those_with_most_readers_not_those_that_hear_most():
+    made = Lab(agents=9, graph="star(directed=1)", minds="stubborn:1@hubs, mover", rng=3)
+    assert np.flatnonzero(made.seats == 0).tolist() == [0]
+
+
+def test_places_by_row_and_at_the_ends():
+    assert Lab(minds="stubborn:2@5+1, mover", rng=1).seats.tolist() == [1, 0, 1, 1, 1, 0, 1, 1]
+    assert Lab(minds="mover, stubborn:3@last", rng=1).seats.tolist() == [0] * 5 + [1] * 3
+    assert Lab(minds="stubborn:1@first, mover", rng=1).seats.tolist() == [0] + [1] * 7
+
+
+def test_random_places_are_drawn_by_the_seed_and_evenly():
+    seats = np.array([Lab(minds="stubborn:2, mover", rng=seed).seats for seed in range(400)])
+    assert (np.sum(seats == 0, axis=1) == 2).all()
+    assert abs(np.sum(seats == 0, axis=0) - 100).max() < 4.5 * np.sqrt(75)
+    assert seats[7].tolist() == Lab(minds="stubborn:2, mover", rng=7).seats.tolist()
+
+
+def test_every_agent_decides_with_its_own_mind():
+    made = run(3, minds="stubborn:3@first, mover")
+    start = Lab(rng=1).acts.own
+    assert made.acts.own[:3].tolist() == start[:3].tolist()
+    assert (made.acts.own[3:] != start[3:]).all()
+    assert {(entry["agent"] < 3, entry["mind"]) for entry in made.trace} == {(True, "stubborn"), (False, "mover")}
+
+
+def test_zealots_begin_with_the_act_they_are_given():
+    made = Lab(minds="stubborn(act=0.25):2@first, stubborn(act=1):1@last, mover", rng=1)
+    assert made.acts.own[[0, 1, 7]].tolist() == [0.25, 0.25, 1.0]
+    assert made.acts.own[2:7].tolist() == Lab(rng=1).acts.own[2:7].tolist()
+    clocked = Lab(minds="stubborn(act=0.25):2@first, mover", turns="clocks", latency=2, rng=1)
+    assert clocked.expose(np.array([0])).heard(0)[0].content == 0.25
+    with pytest.raises(MindError, match=r"^stubborn: act = '7': .*7"):
+        Lab(minds="stubborn(act=7)", rng=1)
+
+
+# --- the constructor and its seed
+
+
+@pytest.mark.parametrize("rng", [7, np.int64(7), "7", 7.0])
+def test_a_whole_number_is_the_seed_however_it_is_written(rng):
+    assert seed_of(rng) == 7
+
+
+def test_other_kinds_of_seed_are_reduced_to_a_number_reproducibly():
+    for make in (lambda: np.random.default_rng(3), lambda: np.random.SeedSequence(3), lambda: [1, 2]):
+        assert seed_of(make()) == seed_of(make())
+        assert run(2, rng=make()).acts.own.tolist() == run(2, rng=make()).acts.own.tolist()
+    assert len({seed_of(None) for _ in range(20)}) == 20
+    assert len({seed_of(np.random.SeedSequence(k)) for k in range(20)}) == 20
+
+
+@pytest.mark.parametrize("rng", ["seven", 7.5, float("nan"), -1, {}, object()])
+def test_what_is_no_seed_is_refused(rng):
+    with pytest.raises(SpecError, match=r"^rng = .*: expected a whole number from 0, such as 7$"):
+        Lab(rng=rng)
+
+
+def test_a_seed_fixes_the_run_and_another_changes_it():
+    assert list(run(rng=4).trace) == list(run(rng=4).trace)
+    assert list(run(rng=4).trace) != list(run(rng=5).trace)
+
+
+def test_a_wrong_call_is_refused_before_anything_is_built():
+    for knobs, sentence in (
+        ({"agents": 0}, "agents = 0: expected a whole number from 1"),
+        ({"agnets": 3}, "agnets: Lab has no such knob; did you mean 'agents'"),
+        ({"graph": "rong"}, "graph = 'rong': there is no topology 'rong'"),
+        ({"minds": "mofer"}, "minds = 'mofer': no mind 'mofer'; did you mean 'mover'"),
+        ({"turns": "all"}, "turns = 'all': expected one of simultaneous"),
+    ):
+        with pytest.raises(SpecError, match=f"^{sentence}"):
+            Lab(**knobs)
+    with pytest.raises(KnobError, match="^agents = 0"):
+        Lab(0)
+
+
+def test_knobs_are_kept_as_they_were_resolved():
+    made = Lab(5, "star", loss=0, rng=1)
+    assert (made.knobs["agents"], made.knobs["graph"], made.knobs["loss"]) == (5, "star", 0.0)
+    assert "rng" not in made.knobs
+    assert Lab(minds=Flaky([0] * 8), rng=1).knobs["minds"] == "flaky"
+
+
+# --- handles
+
+
+def test_members_are_handles_on_their_rows():
+    made = Lab(rng=1)
+    assert [member.row for member in made.members] == list(range(8))
+    assert [member.own for member in made.members] == made.acts.own.tolist()
+    assert all(isinstance(member, Member) for member in made.agents)
+    before = made.acts.own.copy()
+    made.members[3].step()
+    assert np.flatnonzero(made.acts.own != before).tolist() == [3]
+    assert made.decisions.tolist() == [0, 0, 0, 1, 0, 0, 0, 0]
+
+
+def test_the_network_has_every_member_in_its_cell_and_follows_the_graph():
+    made = Lab(graph="star", rng=1)
+    assert [cell.coordinate for cell in made.network.all_cells] == list(range(8))
+    assert all(member.cell.coordinate == member.node for member in made.members)
+    assert {other.row for other in made.members[0].cell.neighborhood.agents} == set(range(1, 8))
+    made.change(graph="ring")
+    assert {other.coordinate for other in made.network[0].connections.values()} == {1, 7}
+    assert [len(list(cell.agents)) for cell in made.network.all_cells] == [1] * 8
+
+
+def test_mesa_can_shuffle_collect_and_sweep():
+    made = Lab(rng=1, turns="random")
+    made.agents.shuffle_do("step")
+    assert made.decisions.tolist() == [1] * 8
+    assert len(made.agents.get("own")) == 8
+    rows = mesa.batch_run(Lab, {"latency": [0, 1]}, rng=[1, 2], max_steps=2, display_progress=False)
+    assert {row["n_decisions"] for row in rows} == {16}
