@@ -169,8 +169,8 @@ def silence_is_counted(cls: Phenomenon, **given: Scalar) -> None:
         for row, (old, new) in enumerate(zip(before, written(model.affordance, model.acts.own), strict=True)):
             if old != new:
                 broken(cls, law, context, f"agent {row} went from {old} to {new} without an answer")
-        for name, column in model.datacollector.model_vars.items():
-            for turn, value in enumerate(column):
+        for name in model.measures:
+            for turn, value in enumerate(model.datacollector.model_vars[name]):
                 if isinstance(value, complex | str) or value is None or math.isinf(value):
                     broken(cls, law, context, f"{name} is {value!r} in row {turn}, expected a number or NaN")
 
@@ -212,12 +212,13 @@ def workers_agree(cls: Phenomenon, **given: Scalar) -> None:
         mesa.batch_run(cls, base, number, max_steps=2, display_progress=False, data_collection_period=1, rng=[1, 2])
         for number in (1, 2)
     ]
-    one, two = (
-        [json.dumps(row) for row in sorted(found, key=lambda row: (row["RunId"], row["Step"]))] for found in rows
-    )
+    one, two = (sorted(found, key=lambda row: (row["RunId"], row["Step"])) for found in rows)
     for first, second in zip(one, two, strict=True):
-        if first != second:
-            broken(cls, "workers agree", base, f"one process gives {first}, two give {second}")
+        for name in first | second:
+            here, there = json.dumps(first.get(name)), json.dumps(second.get(name))
+            if here != there:
+                where = f"{name} of run {first['RunId']} at time {first['Step']:g}"
+                broken(cls, "workers agree", base, f"{where} is {here} from one process and {there} from two")
 
 
 def knobs_rebuild_the_run(cls: Phenomenon, **given: Scalar) -> None:

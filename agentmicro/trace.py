@@ -3,10 +3,12 @@
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from math import floor
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import networkx as nx
+import numpy as np
 
 from agentmicro.affordances import Affordance
 from agentmicro.exposure import Seen
@@ -36,6 +38,7 @@ class Trace:
             entry: Entry = {
                 "time": seen.time,
                 "agent": row,
+                "name": seen.one(index).name,
                 "decision": int(society.decisions[row]),
                 "mind": society.minds[society.seats[row]].name,
                 "saw": [exposure._asdict() for exposure in seen.heard(index)],
@@ -64,11 +67,11 @@ class Trace:
 
     def _add(self, entry: Entry) -> None:
         if self.path is None:
-            self._entries.append(json.loads(json.dumps(entry)))
+            self._entries.append(json.loads(json.dumps(entry, default=_plain)))
             return
         if self._file is None:
             self._file = self.path.open("a", encoding="utf-8")
-        self._file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+        self._file.write(json.dumps(entry, default=_plain) + "\n")
 
     def __getstate__(self) -> dict[str, Any]:
         self.close()
@@ -83,10 +86,10 @@ def influence(entries: Iterable[Mapping[str, Any]]) -> Any:
     the share of the turn's acts that equal what was shown). `lift` is adopted less expected, per exposure. Only
     exposures that show their author count, so the trace must come from `full` visibility.
     """
-    turns: defaultdict[float, list[Mapping[str, Any]]] = defaultdict(list)
+    turns: defaultdict[int, list[Mapping[str, Any]]] = defaultdict(list)
     for entry in entries:
         if entry["act"] is not None:
-            turns[entry["time"]].append(entry)
+            turns[floor(entry["time"])].append(entry)
     tally: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     expected: Counter[tuple[str, str]] = Counter()
     for decided in turns.values():
@@ -95,7 +98,7 @@ def influence(entries: Iterable[Mapping[str, Any]]) -> Any:
             for shown in entry["saw"]:
                 if shown["author"] is None:
                     continue
-                pair, content = (shown["author"], str(entry["agent"])), json.dumps(shown["content"])
+                pair, content = (shown["author"], entry["name"]), json.dumps(shown["content"])
                 tally[pair].update(exposures=1, adopted=int(content == json.dumps(entry["act"])))
                 expected[pair] += acts[content] / len(decided)  # type: ignore[assignment]
     graph = nx.DiGraph()
@@ -103,6 +106,11 @@ def influence(entries: Iterable[Mapping[str, Any]]) -> Any:
         seen, adopted, chance = counts["exposures"], counts["adopted"], float(expected[author, reader])
         graph.add_edge(author, reader, exposures=seen, adopted=adopted, expected=chance, lift=(adopted - chance) / seen)
     return graph
+
+
+def _plain(value: Any) -> object:
+    """A NumPy number, such as the world may publish, as JSON has it."""
+    return value.item() if isinstance(value, np.generic) else str(value)
 
 
 def _act(kind: Affordance, decided: Decided, index: int) -> object:

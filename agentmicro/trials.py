@@ -73,7 +73,7 @@ def run(model: Society, turns: int = LENGTH) -> Run:
     model.trace = model.trace or Trace()
     for _ in range(turns):
         model.step()
-    columns = model.datacollector.model_vars
+    columns = {name: model.datacollector.model_vars[name] for name in model.measures}  # not what the calls cost
     # Twelve digits: batches may add up in another order, which is no other run.
     rows = zip(*([f"{value:.12g}" for value in column] for column in columns.values()), strict=True)
     entries = sorted(model.trace, key=lambda entry: (entry["time"], entry["agent"], entry["decision"]))

@@ -76,6 +76,9 @@ class Slow:
     def opening(self) -> None:
         """It begins as the phenomenon says."""
 
+    def ready(self) -> None:
+        """It costs nothing but time."""
+
 
 def waves(quick: bool, repeats: int) -> Iterator[Measurement]:
     """A sequential turn cut into waves, against the same turn one agent at a time and against depth times latency."""

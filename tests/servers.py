@@ -278,14 +278,13 @@ class _Connection(asyncio.Protocol):
 
     def _called(self, path: str, headers: Mapping[str, str], raw: bytes) -> None:
         seen = self.server.seen
-        if path == "/counts":
-            return self._write(Answer(body=json.dumps(vars(seen)).encode()))
-        if path == "/v1/models":
-            return self._write(Answer(body=json.dumps({"data": [{"id": self.server.model}]}).encode()))
-        if path in self.server.other:
-            return self._write(Answer(body=json.dumps(self.server.other[path]).encode()))
+        told = {"/counts": vars(seen), "/v1/models": {"data": [{"id": self.server.model}]}, **self.server.other}
+        if path in told:
+            self._write(Answer(body=json.dumps(told[path]).encode()))
+            return
         if path != "/v1/chat/completions":
-            return self._write(failure(404, f"no such path: {path}"))
+            self._write(failure(404, f"no such path: {path}"))
+            return
         body = self.server.last = json.loads(raw)
         seen.calls += 1
         seen.keys[headers.get("authorization", "").removeprefix("Bearer ")] += 1
@@ -296,10 +295,11 @@ class _Connection(asyncio.Protocol):
         answer = self.server.reply(body)
         delay = self.server.latency + answer.wait
         if answer.manner == "hang":
-            return None
+            return
         if delay:
-            return void(asyncio.get_running_loop().call_later(delay, self._answer, answer))
-        return self._answer(answer)
+            asyncio.get_running_loop().call_later(delay, self._answer, answer)
+        else:
+            self._answer(answer)
 
     def _answer(self, answer: Answer) -> None:
         if self.transport.is_closing():
@@ -307,8 +307,9 @@ class _Connection(asyncio.Protocol):
         self.server.seen.in_flight -= 1
         self.waiting -= 1
         if answer.manner == "reset":
-            return self.transport.abort()
-        return self._write(answer)
+            self.transport.abort()
+        else:
+            self._write(answer)
 
     def _write(self, answer: Answer) -> None:
         body = answer.body or b""
@@ -318,10 +319,6 @@ class _Connection(asyncio.Protocol):
         self.transport.write(head + (body[: len(body) // 2] if answer.manner == "cut" else body))
         if answer.manner == "cut":
             self.transport.close()
-
-
-def void(_: object) -> None:
-    """Nothing, whatever is given."""
 
 
 def closed_port() -> int:

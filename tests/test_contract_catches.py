@@ -26,10 +26,15 @@ def crowd(seen):
     return (seen.counts() + 1.5 * seen.luck(len(OPTIONS))).argmax(axis=1)
 
 
+def reds(model):
+    return float((model.acts.own == 0).sum())
+
+
 class Good(Society):
     """Breaks no law."""
 
     rules: ClassVar = {"crowd": crowd}
+    columns: ClassVar = {"reds": reds}
 
     def __init__(
         self,
@@ -47,7 +52,7 @@ class Good(Society):
             graph=graph,
             architecture=Architecture(visibility=visibility, latency=latency, turns=turns),
             minds=mind,
-            measures={"reds": reds},
+            measures=self.columns,
             rng=rng,
         )
         self.prepare(rng)
@@ -63,10 +68,6 @@ class Good(Society):
     def prompt(cls, seen):
         heard = ", ".join(f"{item.content} by {item.count}" for item in seen.heard)
         return f"You are {seen.own}. You see {heard or 'nobody'}.\n{seen.offer.text}\n{seen.offer.form}"
-
-
-def reds(model):
-    return float((model.acts.own == 0).sum())
 
 
 # --- knobs
@@ -259,28 +260,24 @@ class RandomPrompt(Good):
 # --- failures, copies, processes
 
 
+def odds(model):
+    return float("inf") if model.n_failed_decisions else 1.0
+
+
 class Infinite(Good):
     """Has a measure that is infinite when nobody answers."""
 
-    def prepare(self, rng):
-        self.datacollector.model_reporters["odds"] = odds
-        self.datacollector.model_vars["odds"] = []
+    columns: ClassVar = {"odds": odds}
 
 
-def odds(model):
-    return float("inf") if model.n_failed_decisions else 1.0
+def share(model):
+    return 0.0 if not model.n_decisions else 1 / (model.n_decisions - model.n_failed_decisions)
 
 
 class Raising(Infinite):
     """Has a measure that raises when nobody answers."""
 
-    def prepare(self, rng):
-        self.datacollector.model_reporters["odds"] = share
-        self.datacollector.model_vars["odds"] = []
-
-
-def share(model):
-    return 0.0 if not model.n_decisions else 1 / (model.n_decisions - model.n_failed_decisions)
+    columns: ClassVar = {"odds": share}
 
 
 class FillsIn(Good):
@@ -313,16 +310,14 @@ class WhoAsks(Good):
         return (super().first(rng) + callable(getattr(provider, "script", None))) % len(OPTIONS)
 
 
+def hashed(model):
+    return float(hash("a text") % 1000)
+
+
 class Hashes(Good):
     """Measures by Python's hash of a text, which is another in each process."""
 
-    def prepare(self, rng):
-        self.datacollector.model_reporters["hash"] = hashed
-        self.datacollector.model_vars["hash"] = []
-
-
-def hashed(model):
-    return float(hash("a text") % 1000)
+    columns: ClassVar = {"hash": hashed}
 
 
 # What luck that no seed keys breaks: every law that compares two runs.
@@ -375,7 +370,7 @@ def test_a_broken_phenomenon_breaks_its_laws_and_no_others(cls, expected):
 
 
 def test_workers_that_disagree_are_caught():
-    with pytest.raises(Broken, match=r"Hashes breaks 'workers agree'.*one process gives .* two give"):
+    with pytest.raises(Broken, match=r"Hashes breaks 'workers agree'.*hash of run 0 .* from one process and"):
         contract.workers_agree(Hashes)
 
 

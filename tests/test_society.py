@@ -201,6 +201,9 @@ class Flaky:
     def opening(self):
         return None
 
+    def ready(self):
+        pass
+
     def decide(self, seen):
         return Decided(np.full(len(seen), 0.75), self.outcomes[seen.rows])
 

@@ -149,6 +149,8 @@ class _Asking:
         health.streak += 1
         if fault.status == 401 or (fault.fault is Fault.AUTH and not health.answered):
             raise ProviderError(f"{item.request.model}: {item.reply.error}")
+        if fault.passing and (fault.retry_after or 0.0) >= self.opened.settings.patience.decision_seconds:
+            raise ProviderError(f"{item.request.model}: {item.reply.error}; give the same command again then")
         if health.streak >= self.opened.settings.give_up:
             raise ProviderError(
                 f"{item.request.model}: the last {health.streak} decisions got no answer, and the last one says "

@@ -15,9 +15,7 @@ from agentmicro.completion.protocol import FORMAT, failed, key_of, lost, scrubbe
 from agentmicro.completion.routes import Route
 from agentmicro.completion.seam import CallError, Reply, Request
 
-FOREVER = (
-    3600.0  # `adapted` stops a call that takes too long; LiteLLM opens a client for each time-out that it is given
-)
+FOREVER = 3600.0  # seconds; `adapted` keeps the time, and LiteLLM would open a client for each time-out it is given
 BEFORE = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_MODE": "PRODUCTION"}  # no download of prices, no .env read
 COSTS = (
     *("input_cost_per_token", "output_cost_per_token"),

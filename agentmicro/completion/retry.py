@@ -124,7 +124,10 @@ async def ask(
         except CallError as error:
             fault = error
             limiter.board.settled()
-            limiter.faulted(permit, error)
+            if (
+                error.retry_after or 0.0
+            ) < patience.decision_seconds:  # a longer pause is a stop, for the caller to make
+                limiter.faulted(permit, error)
         else:
             limiter.answered(permit, _used(reply))
             return Answer(replace(reply, calls=reply.calls + calls - 1, seconds=clock() - began))

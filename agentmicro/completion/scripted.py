@@ -21,6 +21,8 @@ class Scripted:
     def __init__(self, script: Script | Sequence[str] | str, account: Account | None = None) -> None:
         if isinstance(script, str) and script not in SCRIPTS:
             raise MindError(f"scripted:{script}: expected one of {listed(SCRIPTS)}{nearest(script, SCRIPTS)}")
+        if isinstance(script, Sequence) and not script:
+            raise MindError("scripted: an empty list of replies, expected at least one")
         self.script = script
         self.account = account if account is not None else Account()
 
@@ -39,7 +41,12 @@ class Scripted:
             found = script(request) if callable(script) else script[(request.agent + request.decision) % len(script)]
         except Exception as error:  # whatever a user's script raises is this call's failure, kept as data
             return Reply("", Status.FAILED, error=f"{type(error).__name__}: {error}")
-        return found if isinstance(found, Reply) else Reply(found, served=request.model)
+        if isinstance(found, Reply):
+            return found
+        if not isinstance(found, str):
+            error = f"TypeError: the script returned {found!r}, expected a text or a Reply"
+            return Reply("", Status.FAILED, error=error)
+        return Reply(found, served=request.model)
 
 
 def first(request: Request) -> Reply:
@@ -77,7 +84,7 @@ def _example(schema: Mapping[str, Any], luck: Chance | None) -> object:
         case "integer" | "number":
             return _number(schema, luck)
         case _:
-            return "hello"
+            return "hello"[: schema.get("maxLength")]
 
 
 def _several(schema: Mapping[str, Any], luck: Chance | None) -> list[object]:
@@ -90,7 +97,8 @@ def _several(schema: Mapping[str, Any], luck: Chance | None) -> list[object]:
 
 
 def _number(schema: Mapping[str, Any], luck: Chance | None) -> float | int:
-    low, high = schema.get("minimum", 0), schema.get("maximum", schema.get("minimum", 0) + 1)
+    low = schema.get("minimum", min(0, schema.get("maximum", 0)))
+    high = schema.get("maximum", low + 1)
     step = schema.get("multipleOf")
     if luck is None:
         return int(low) if schema["type"] == "integer" else float(low)

@@ -122,9 +122,7 @@ class LanguageMind:
         if not self._recalls or answer.value is None:
             return
         heard = observation.heard
-        saw = "; ".join(
-            f"{item.content} x{item.count}" if item.count > 1 else f"{item.content}" for item in heard[:SHOWN]
-        )
+        shown = [f"{item.content}" + (f" x{item.count}" if item.count > 1 else "") for item in heard[:SHOWN]]
         rest = f" and {len(heard) - SHOWN} more" if len(heard) > SHOWN else ""
         act = observation.affordance.describe(answer.value)
         text = f"turn {observation.time:g}: you saw {'; '.join(shown) or 'nothing'}{rest}, and answered {act}"

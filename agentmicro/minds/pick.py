@@ -141,6 +141,8 @@ def _params(name: str, rule: Rule, text: str) -> dict[str, object]:
         try:
             if key not in known:
                 raise missing(key, name, known)
+            if key in found:
+                raise KnobError(f"{key} is given twice")
             found[key] = known[key].read(value.strip("'\""))
         except KnobError as error:
             raise MindError(f"{name}({text}): {error}") from None

@@ -116,6 +116,8 @@ def random(seen: Seen) -> Coded:
         ranked = np.argsort(seen.luck(len(kind.options)), axis=1)[:, : kind.most]
         return ranked
     if isinstance(kind, Number):
+        if not np.isfinite(kind.high - kind.low):
+            raise RuleError(f"rule 'random' cannot choose a number without bounds, from {kind.low} to {kind.high}")
         if kind.step is None:
             return kind.low + seen.luck() * (kind.high - kind.low)
         return kind.low + kind.step * seen.luck.below(int((kind.high - kind.low) / kind.step + 1e-9) + 1)

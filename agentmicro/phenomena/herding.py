@@ -12,7 +12,7 @@ model of Craswell, Zoeter, Taylor and Ramsey 2008 (doi:10.1145/1341531.1341545).
 """
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -261,6 +261,15 @@ class Herding(Society):
         for number, likes in enumerate(levels.tolist()):
             cell = table[:, number * window : (number + 1) * window]
             self.proof[likes] = self.proof[likes] + cell if likes in self.proof else cell
+
+    def draw(self, axes: Any) -> None:
+        """Draws where endorsed items stood, beside an even spread."""
+        places = len(self.profile)
+        axes.bar(range(1, places + 1), 100 * self.profile / (int(self.profile.sum()) or 1), color="#0072B2")
+        axes.axhline(100 / places, color="#757575", linewidth=1.2)
+        axes.text(places, 100 / places, "even spread", color="#757575", ha="right", va="bottom")
+        axes.set(title="Where endorsed items stood", xlabel="place (1 is the top)", ylabel="endorsements (%)")
+        axes.set_xlim(0.4, places + 0.6)
 
     def adapt(self, name: str, value: Scalar) -> None:
         """A change of order, signal or latency changes the feed."""

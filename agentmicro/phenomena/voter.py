@@ -61,6 +61,7 @@ class Voter(Society):
 
     rules: ClassVar = {"voter": voter, "majority": majority, "threshold": threshold, "degroot": degroot}
     null: ClassVar = {"mind": "stubborn"}
+    needs: ClassVar = {"seeded": {"graph": "star"}}
 
     def __init__(
         self,

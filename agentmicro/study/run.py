@@ -4,7 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import isfinite
+from math import isfinite, nan
 from typing import Any
 
 import numpy as np
@@ -65,7 +65,7 @@ def play(model: Society, turns: int, progress: Progress | None = None) -> Run:
         if progress:
             progress(turn + 1, turns)
     seconds = time.perf_counter() - start
-    series = {name: [float(value) for value in values] for name, values in model.datacollector.model_vars.items()}
+    series = {name: [_float(value) for value in values] for name, values in model.datacollector.model_vars.items()}
     return Run(
         phenomenon=name_of(type(model)),
         seed=model.seed,
@@ -78,6 +78,11 @@ def play(model: Society, turns: int, progress: Progress | None = None) -> Run:
         valid=model.valid,
         seconds=seconds,
     )
+
+
+def _float(value: float | None) -> float:
+    """The number; NaN for what is not known, such as a price that nobody has stated."""
+    return nan if value is None else float(value)
 
 
 def _minds(model: Society) -> dict[str, int]:

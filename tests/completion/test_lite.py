@@ -7,12 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from servers import FAULTS, Server
+from servers import Server
 
 import agentmicro
 from agentmicro.completion.lite import Lite
 from agentmicro.completion.models import transport_for
-from agentmicro.completion.seam import CallError, Fault, Request
+from agentmicro.completion.seam import Request
 
 SCHEMA = {"type": "object", "properties": {"choice": {"enum": ["A", "B"]}}}
 
@@ -106,16 +106,3 @@ def test_closing_one_transport_leaves_the_others_theirs():
                 break
             asyncio.run(asyncio.sleep(0.02))
         assert server.seen.open == 0
-
-
-def test_a_refused_sign_in_of_a_provider_without_a_known_key_is_no_access():
-    with Server(script={1: FAULTS["401"]}) as server:
-
-        async def send() -> CallError:
-            transport = transport_for("openai/x", server.url, "litellm")
-            with pytest.raises(CallError) as caught:
-                await transport.send(question("openai/x"), 20.0)
-            await transport.close()
-            return caught.value
-
-        assert asyncio.run(send()).fault is Fault.AUTH

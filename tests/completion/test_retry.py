@@ -1,4 +1,5 @@
 import asyncio
+import itertools
 
 import pytest
 from fakes import Fake, now, play, rate, reply, request
@@ -14,7 +15,7 @@ from agentmicro.noise import key, uniform
 SERVER = CallError(Fault.SERVER, "the server says 500", 500)
 
 
-def asked(answer, patience=Patience(), one=None, limits=Limits()):
+def asked(answer, patience=None, one=None):
     """The answer, the seconds it took, and the times of the calls, on a clock that jumps."""
     times = []
 
@@ -23,7 +24,7 @@ def asked(answer, patience=Patience(), one=None, limits=Limits()):
         return answer(request, call)
 
     async def story():
-        found = await ask(one or request(), Fake(note), Limiter(limits), patience, Halt())
+        found = await ask(one or request(), Fake(note), Limiter(Limits()), patience or Patience(), Halt())
         return found, now() - 1000
 
     found, seconds = play(story())
@@ -64,7 +65,7 @@ def test_waits_are_keyed_luck_below_an_exponential_ceiling(seed, agent, decision
     _, _, times = asked(lambda request, call: SERVER, patience, one)
     luck = key(seed, f"retry {attempt}", decision, agent)
     waits = [uniform(luck, draw) * ceiling for draw, ceiling in enumerate((1.0, 2.0, 4.0, 5.0, 5.0))]
-    assert [b - a for a, b in zip(times, times[1:], strict=False)] == pytest.approx(waits, abs=1e-6)
+    assert [b - a for a, b in itertools.pairwise(times)] == pytest.approx(waits, abs=1e-6)
 
 
 def test_retry_after_is_waited_for():
@@ -75,9 +76,7 @@ def test_retry_after_is_waited_for():
 def test_a_server_that_asks_for_more_than_the_patience_fails_the_decision_at_once():
     found, seconds, times = asked(lambda request, call: rate(500.0))
     assert (len(times), seconds) == (1, 0.0)
-    assert found.reply.error == (
-        "rate limit: slow down; the server asks to wait 500 s; a decision may take 120 s"
-    )
+    assert found.reply.error == ("rate limit: slow down; the server asks to wait 500 s; a decision may take 120 s")
 
 
 @pytest.mark.parametrize("stubborn", [False, True])

@@ -44,6 +44,13 @@ def test_a_run_in_which_decisions_fail_is_not_valid():
     assert found.decisions["failed"] == 4
 
 
+def test_what_is_not_known_is_no_number():
+    found = run(Voter, {"agents": 8, "mind": "scripted:chance"}, 1, 2)
+    assert found.valid
+    assert np.isnan(found.series["cost_usd"][-1])
+    assert found.minds == {"scripted:chance": 8}
+
+
 def test_every_measure_has_a_line():
     assert all(doc.endswith(".") for doc in measures(Voter).values())
     assert list(measures(Voter)) == ["share", "agreement", "settled_at"]
