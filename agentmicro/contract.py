@@ -13,7 +13,6 @@ import json
 import math
 import pickle
 from collections.abc import Callable
-from dataclasses import replace
 
 import mesa
 import numpy as np
@@ -89,8 +88,7 @@ def simultaneity_is_latency(cls: Phenomenon, **given: Scalar) -> None:
             continue
         for turns in ("random", "fixed"):
             late = made(cut_by(cls, one_by_one), context)
-            late.architecture = replace(late.architecture, turns=turns, latency=late.architecture.latency + 1)
-            late._prepare()
+            late.rearrange(turns=turns, latency=late.architecture.latency + 1)
             for source in late.sources.values():
                 source.latency += 1
             both = {"at once": run(copy.deepcopy(model)), f"one by one ({turns}) a turn late": run(late)}

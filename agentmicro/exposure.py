@@ -408,7 +408,7 @@ class Observation:
     @functools.cached_property
     def own(self) -> object:
         """Its own standing act as a value; None before its first."""
-        return value_of(self._seen.affordance, self._seen.own[self._index])
+        return self._seen.affordance.decode(self._seen.own[self._index])
 
     @functools.cached_property
     def heard(self) -> list[Exposure]:
@@ -468,14 +468,6 @@ def _column(acts: Coded, part: str | None) -> Coded:
     return acts if part is None else acts[part]
 
 
-def value_of(kind: Affordance, act: Any) -> Any:
-    """The value of one coded act, None if it is blank; of an Artifact the parts that are there."""
-    if not isinstance(kind, Artifact):
-        return kind.decode(act)
-    values = {name: part.decode(act[name]) for name, part in kind.parts.items()}
-    return {name: value for name, value in values.items() if value is not None} or None
-
-
 def _once_each(flat: Flat) -> Flat:
     """Shown at several decisions, an act is still one exposure."""
     order = np.lexsort((flat.time, flat.author, flat.row))
@@ -486,7 +478,7 @@ def _once_each(flat: Flat) -> Flat:
 
 def _content(kind: Affordance, act: Any, reader: int) -> object:
     """An act as its reader gets it: of a message to some, the text that names the reader."""
-    value = value_of(kind, act)
+    value = kind.decode(act)
     if isinstance(kind, Message):
         return value[reader] if kind.addressed else value
     if isinstance(kind, Artifact):
@@ -504,13 +496,15 @@ def _is_addressed(kind: Affordance) -> bool:
     return isinstance(kind, Message) and kind.addressed
 
 
+def addresses(kind: Affordance) -> bool:
+    """Whether an act can name whom it is for."""
+    return any(map(_is_addressed, kind.parts.values() if isinstance(kind, Artifact) else (kind,)))
+
+
 def addressed(flat: Flat, rows: Rows, kind: Affordance) -> Flat:
     """Keeps the acts whose message names their reader."""
-    letters = [flat.act]
-    if isinstance(kind, Artifact):
-        letters = [flat.act[name] for name, part in kind.parts.items() if _is_addressed(part)]
-    elif not _is_addressed(kind):
-        raise RuleError(f"communication = 'addressed' needs a Message(addressed=True) in the act, not a {kind.kind}")
+    parts = kind.parts if isinstance(kind, Artifact) else {}
+    letters = [flat.act[name] for name, part in parts.items() if _is_addressed(part)] or [flat.act]
     readers = rows[flat.row].tolist()
     named = [
         any(isinstance(act, dict) and reader in act for act in acts)

@@ -26,7 +26,7 @@ from agentmicro.affordances import Affordance
 from agentmicro.architecture import ALL, Architecture
 from agentmicro.completion import Account
 from agentmicro.errors import KnobError, MindError, ReplyError, SpecError, listed, nearest
-from agentmicro.exposure import Flat, Names, Observation, Scene, Seen, addressed, value_of
+from agentmicro.exposure import Flat, Names, Observation, Scene, Seen, addressed, addresses
 from agentmicro.graphs import Links
 from agentmicro.knobs import Scalar, knobs, resolve
 from agentmicro.meetings import NOBODY, Meetings, matching
@@ -66,7 +66,7 @@ class Member(CellAgent):
     def own(self) -> object:
         """Its standing act as a value; None before its first."""
         acts = self.model.acts
-        return value_of(acts.affordance, acts.own[self.row])
+        return acts.affordance.decode(acts.own[self.row])
 
     def step(self) -> None:
         """A turn of this agent alone: it looks, decides and acts at once."""
@@ -385,7 +385,7 @@ class Society(mesa.Model):
         checked = {name: self._changeable(name, value) for name, value in changes.items()}
         for name, value in checked.items():
             if name in micro.NAMES:
-                self.architecture = replace(self.architecture, **{name: value})  # type: ignore[arg-type]
+                self.rearrange(**{name: value})
             elif name in MINDS:
                 self._seat(str(value))
             elif name == "graph":
@@ -393,6 +393,11 @@ class Society(mesa.Model):
                 self._space = None
             self.adapt(name, value)
             self.knobs[name] = value
+        self.rearrange()
+
+    def rearrange(self, **plan: Scalar) -> None:
+        """Changes the architecture now, also where it is no knob of the phenomenon."""
+        self.architecture = replace(self.architecture, **plan)  # type: ignore[arg-type]
         self._prepare()
 
     def _due(self) -> None:
@@ -510,6 +515,9 @@ class Society(mesa.Model):
     def _prepare(self) -> None:
         """Makes room for as much of the past as the architecture looks back, and starts what it needs."""
         plan = self.architecture
+        if plan.communication == "addressed" and not addresses(self.affordance):
+            kind = self.affordance.kind
+            raise SpecError(f"communication = 'addressed': expected a Message(addressed=True) as the act, not a {kind}")
         reach = float("inf") if plan.memory == ALL else plan.memory
         if plan.turns == "clocks":
             if plan.latency and self._public is self.acts:

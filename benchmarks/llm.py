@@ -25,7 +25,6 @@ from benchmarks.bench import table
 from benchmarks.timing import Measurement, Pairs, compared
 
 MODEL = "openai/loopback"
-BARE = "openai/bare"  # another name, because the transport tells LiteLLM the price of its own
 DECISIONS, IN_FLIGHT, LATENCY = 100, 64, 0.05
 IDEAL = -(-DECISIONS // IN_FLIGHT) * LATENCY
 LONG = 60.0
@@ -63,7 +62,7 @@ def bare(url: str) -> Call:
         asked = question(agent)
         schema = {"type": "json_schema", "json_schema": {"name": "answer", "schema": SCHEMA, "strict": True}}
         return await acompletion(
-            model=BARE,
+            model=MODEL,
             messages=asked.messages,
             base_url=url,
             api_key="none",

@@ -65,13 +65,11 @@ def test_acts_as_of_any_turn_within_reach_equal_a_list_of_snapshots(case):
     acts = Acts(ANSWER, 4)
     acts.reach = float(reach)
     ends = {}  # turn -> what stood at its end, copied
-    number = 0
 
     def snapshot():
         return acts.own.tolist(), acts.times.tolist()
 
-    for step, what in steps:
-        number += 1
+    for number, (step, what) in enumerate(steps, start=1):
         if step == "advance":
             for turn in range(int(acts.turn), int(acts.turn) + what):
                 ends[turn] = snapshot()

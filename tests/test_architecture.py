@@ -48,7 +48,10 @@ def test_plain_means_that_nothing_is_lost_left_out_or_remembered(change, plain):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"turns": "simultanous"}, "turns = 'simultanous': expected one of simultaneous, .*did you mean 'simultaneous'?"),
+        (
+            {"turns": "simultanous"},
+            "turns = 'simultanous': expected one of simultaneous, .*did you mean 'simultaneous'",
+        ),
         ({"visibility": "none"}, "visibility = 'none': expected one of full, anonymous, counts, hidden"),
         ({"communication": 3}, "communication = 3: expected one of network, everyone, addressed, pairs"),
         ({"urgency": "first"}, "urgency = 'first': expected one of unsettled, addressed, waiting"),

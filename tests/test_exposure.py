@@ -358,7 +358,7 @@ def test_so_many_of_those_it_could_hear_are_shown(communication, shown):
     lab = run(graph="scale_free", communication=communication, shown=shown)
     for (reader, _), view in lab.views.items():
         assert len(view["heard"]) == min(shown, len(lab.authors(reader)))
-        assert set(item.author for item in view["heard"]) <= {str(author) for author in lab.authors(reader)}
+        assert {item.author for item in view["heard"]} <= {str(author) for author in lab.authors(reader)}
 
 
 def test_every_set_of_neighbours_is_as_likely_to_be_shown_and_drawn_anew():

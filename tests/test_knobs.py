@@ -279,12 +279,12 @@ def test_what_is_written_is_read_back(number, flag):
 @settings(deadline=None)
 @given(st.sampled_from(sorted(FOUND)), st.text(max_size=8))
 def test_any_text_is_read_or_refused_in_a_sentence(name, text):
+    refused = False
     try:
         found = FOUND[name].read(text)
     except SpecError as error:
-        assert str(error).startswith(f"{name} = ")
-    else:
-        assert FOUND[name].check(found) == found
+        refused = str(error).startswith(f"{name} = ")
+    assert refused or FOUND[name].check(found) == found
 
 
 # --- resolving a call
@@ -314,7 +314,7 @@ def test_an_unknown_name_is_refused_with_the_nearest_and_all_names():
 
 
 def test_the_first_wrong_value_in_the_order_of_the_signature_is_named():
-    with pytest.raises(KnobError, match="^agents = 0"):
+    with pytest.raises(KnobError, match=r"^agents = 0"):
         resolve(Thing, {"loss": 3, "agents": 0})
 
 

@@ -164,7 +164,7 @@ def test_what_cannot_change_is_refused_at_once():
         for attempt in (lambda change=change: made.intervene(3, **change), lambda change=change: made.change(**change)):
             with pytest.raises(error, match=f"^{sentence}"):
                 attempt()
-    with pytest.raises(SpecError, match="^time = 0: expected a time after now, 0$"):
+    with pytest.raises(SpecError, match=r"^time = 0: expected a time after now, 0$"):
         made.intervene(0, latency=1)
     made.run_until(3)
     assert list(made.knobs.values()) == list(Lab(rng=1).knobs.values())

@@ -1,4 +1,4 @@
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import networkx as nx
 import numpy as np
@@ -50,7 +50,7 @@ def wave_by_wave(batches, heard, state):
 
 
 def chain_lengths(order, heard):
-    """The longest chain of waiting behind each agent, by networkx: 1 for hearing somebody earlier, 0 for being heard."""
+    """The longest chain behind each agent, by networkx: 1 for hearing somebody earlier, 0 for being heard."""
     place = {agent: index for index, agent in enumerate(order)}
     waits = nx.DiGraph()
     waits.add_nodes_from(order)
@@ -61,9 +61,7 @@ def chain_lengths(order, heard):
                 strict = int(first == author)
                 strict = max(strict, waits.edges[first, second]["weight"]) if waits.has_edge(first, second) else strict
                 waits.add_edge(first, second, weight=strict)
-    return {
-        agent: nx.dag_longest_path_length(waits.subgraph(nx.ancestors(waits, agent) | {agent})) for agent in order
-    }
+    return {agent: nx.dag_longest_path_length(waits.subgraph(nx.ancestors(waits, agent) | {agent})) for agent in order}
 
 
 @settings(deadline=None, max_examples=300)
@@ -81,7 +79,7 @@ def test_waves_give_the_result_of_one_agent_after_another(case):
 def test_everyone_is_in_exactly_one_wave_and_as_early_as_the_chain_behind_it_allows(case):
     n, edges, directed, order = case
     batches = [wave.tolist() for wave in waves(np.array(order), Links.from_edges(n, edges, directed))]
-    assert sorted(sum(batches, [])) == sorted(order)
+    assert sorted(chain.from_iterable(batches)) == sorted(order)
     assert all(batches)
     behind = chain_lengths(order, hears(n, edges, directed))
     assert [{behind[agent] for agent in batch} for batch in batches] == [{depth} for depth in range(len(batches))]

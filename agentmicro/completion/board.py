@@ -10,7 +10,7 @@ import os
 import struct
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -53,6 +53,13 @@ class State:
     requests_at: float = 0.0
     tokens: float = 0.0
     tokens_at: float = 0.0
+
+    def packed(self) -> bytes:
+        """The state as the file has it."""
+        return STATE.pack(
+            *(self.limit, self.episode, self.paused, self.calm),
+            *(self.requests, self.requests_at, self.tokens, self.tokens_at),
+        )
 
 
 class Board(Protocol):
@@ -139,8 +146,9 @@ class Together:
         try:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
             try:
-                with self._locked():
-                    self._join()
+                fcntl.lockf(self._file, fcntl.LOCK_EX, 1, STATE_LOCK)
+                self._join()
+                self._unlock(STATE_LOCK)
             except BaseException:
                 os.close(self._file)
                 raise
@@ -159,7 +167,7 @@ class Together:
             self._unlock(MEMBER_LOCKS + member)
         (top,) = TOP.unpack(os.pread(self._file, TOP.size, TOP_AT))
         if len(dead) == MEMBERS:  # nobody else is here: what the last ones learned may be from before a reboot
-            os.pwrite(self._file, STATE.pack(*astuple(State())), 0)
+            os.pwrite(self._file, State().packed(), 0)
             top = 0.0
         os.pwrite(self._file, TOP.pack(max(top, self._member + 1.0)), TOP_AT)
 
@@ -181,23 +189,18 @@ class Together:
         fcntl.lockf(self._file, fcntl.LOCK_UN, 1, byte)
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
-        fcntl.lockf(self._file, fcntl.LOCK_EX, 1, STATE_LOCK)
-        try:
-            yield
-        finally:
-            self._unlock(STATE_LOCK)
-
-    @contextmanager
     def state(self) -> Iterator[State]:
         """The state, under its lock; written back where it changed."""
-        with self._locked():
+        fcntl.lockf(self._file, fcntl.LOCK_EX, 1, STATE_LOCK)
+        try:
             before = os.pread(self._file, STATE.size, 0)
             state = State(*STATE.unpack(before))
             yield state
-            after = STATE.pack(*astuple(state))
+            after = state.packed()
             if after != before:
                 os.pwrite(self._file, after, 0)
+        finally:
+            self._unlock(STATE_LOCK)
 
     def take(self, slot: int) -> bool:
         """Locks the slot's byte if no other process has."""

@@ -169,7 +169,9 @@ class _Asking:
 
     async def _keep(self, items: Sequence[Item]) -> list[Reply]:
         record = self.opened.record
-        return [item.reply for item in items] if record is None else await record.keep(items)
+        if record is None:
+            return [item.reply for item in items]
+        return await record.keep(items, more=self.opened.limiter.in_flight > 0)
 
     def _clean(self, request: Request, reply: Reply) -> Reply:
         """The reply as it may be kept: without keys, in characters that can be written, and with its price."""

@@ -10,17 +10,12 @@ from typing import Any
 from weakref import WeakSet
 
 from agentmicro.completion.adapting import Memory, adapted
-from agentmicro.completion.prices import price_of
 from agentmicro.completion.protocol import FORMAT, failed, key_of, lost, scrubbed, unreadable
 from agentmicro.completion.routes import Route
 from agentmicro.completion.seam import CallError, Reply, Request
 
 FOREVER = 3600.0  # seconds; `adapted` keeps the time, and LiteLLM would open a client for each time-out it is given
 BEFORE = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_MODE": "PRODUCTION"}  # no download of prices, no .env read
-COSTS = (
-    *("input_cost_per_token", "output_cost_per_token"),
-    *("cache_creation_input_token_cost", "cache_read_input_token_cost"),
-)
 
 
 class Lite:
@@ -35,7 +30,6 @@ class Lite:
         self._litellm = _litellm()
         self._memory = Memory()
         self._asked: set[str] = set()
-        _priced(self._litellm, route)
         _LIVING.add(self)
 
     async def send(self, request: Request, seconds: float) -> Reply:
@@ -89,13 +83,6 @@ def _litellm() -> Any:
             gc.enable()
     module.__dict__.update(suppress_debug_info=True, disable_hf_tokenizer_download=True)
     return module
-
-
-def _priced(litellm: Any, route: Route) -> None:
-    """Tells LiteLLM a price where it has none: it would look for one at every call. What we report is ours."""
-    if price_of(None, f"{route.provider}/{route.name}") is None:
-        entry = {**dict.fromkeys(COSTS, 0.0), "litellm_provider": route.provider, "mode": "chat"}
-        litellm.register_model({f"{route.provider}/{route.name}": entry})
 
 
 def _untaken(litellm: Any, route: Route, names: set[str]) -> set[str]:

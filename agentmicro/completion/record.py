@@ -29,6 +29,8 @@ from agentmicro.completion.store import FORMAT, RecordError, opened, sentence
 from agentmicro.errors import AgentmicroError
 
 SYNC = 1.0  # seconds between synchronisations of the disk
+LINGER = 0.005  # seconds that a reply waits for others to share its commit, while others are on their way
+GROUP = 64  # replies that wait no longer
 CHUNK = 500  # keys in one SELECT
 AROUND = 30  # characters shown on each side of a difference
 PLACES = ("key", "at", "seed", "agent", "decision", "attempt", "model", "frame", "prompt", "again")
@@ -111,9 +113,11 @@ class Record:
         self.read_only = read_only
         self._reader = opened(path, read_only)
         self._reading = threading.Lock()
-        self._queue: queue.SimpleQueue[_Job | threading.Event | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[list[_Job] | threading.Event | None] = queue.SimpleQueue()
         self._writer: threading.Thread | None = None
         self._session: int | None = None
+        self._pending: list[_Job] = []
+        self._handing = threading.Lock()
 
     def rows(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
         """What a query finds, as one consistent state."""
@@ -132,21 +136,34 @@ class Record:
             found.update((row[0], read_reply(row[1:])) for row in rows)
         return found
 
-    async def keep(self, items: Sequence[Item]) -> list[Reply]:
-        """Commits replies, together with whatever else is waiting, and gives back what the record now says.
+    async def keep(self, items: Sequence[Item], more: bool = False) -> list[Reply]:
+        """Commits replies and gives back what the record now says; with more to come, together with those.
 
         Once called, the replies are committed even if the caller is cancelled.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[list[Reply]] = loop.create_future()
-        if self._writer is None:
-            self._writer = threading.Thread(target=self._write, name="agentmicro-record", daemon=True)
-            self._writer.start()
-        self._queue.put(_Job(items, future, loop))
+        with self._handing:
+            self._pending.append(_Job(items, future, loop))
+            waiting = len(self._pending)
+        if not more or waiting >= GROUP:
+            self._hand_over()
+        elif waiting == 1:
+            loop.call_later(LINGER, self._hand_over)
         return await future
 
+    def _hand_over(self) -> None:
+        with self._handing:
+            jobs, self._pending = self._pending, []
+            if jobs and self._writer is None:
+                self._writer = threading.Thread(target=self._write, name="agentmicro-record", daemon=True)
+                self._writer.start()
+        if jobs:
+            self._queue.put(jobs)
+
     def flush(self) -> None:
-        """Waits until everything that was handed over is committed."""
+        """Waits until everything that was to be kept is committed."""
+        self._hand_over()
         if self._writer is not None and self._writer.is_alive():
             done = threading.Event()
             self._queue.put(done)
@@ -154,6 +171,7 @@ class Record:
 
     def close(self) -> None:
         """Commits what waits and closes the file."""
+        self._hand_over()
         if self._writer is not None:
             self._queue.put(None)
             self._writer.join()
@@ -214,7 +232,10 @@ class Record:
         try:
             found = self._queue.get(timeout=patience)
             while found is not None:
-                (events if isinstance(found, threading.Event) else jobs).append(found)  # type: ignore[arg-type]
+                if isinstance(found, threading.Event):
+                    events.append(found)
+                else:
+                    jobs += found
                 found = self._queue.get_nowait()
         except queue.Empty:
             return jobs, events, True

@@ -97,7 +97,7 @@ def test_a_script_that_goes_wrong_is_a_failed_call_that_says_why(script, error):
 def test_an_unknown_name_or_an_empty_list_is_refused_at_once():
     with pytest.raises(MindError, match=r"^scripted:frist: expected one of first, .*; did you mean 'first'\?$"):
         Scripted("frist")
-    with pytest.raises(MindError, match="^scripted: an empty list of replies, expected at least one$"):
+    with pytest.raises(MindError, match=r"^scripted: an empty list of replies, expected at least one$"):
         Scripted([])
 
 

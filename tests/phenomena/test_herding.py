@@ -11,9 +11,9 @@ from agentmicro.measures import gini, gini_null
 from agentmicro.phenomena.herding import Herding, feed_of, proof
 
 
-def run(turns: int = 10, **knobs: Any) -> Herding:
+def run(length: int = 10, **knobs: Any) -> Herding:
     model = Herding(**{"rng": 3} | knobs)
-    for _ in range(turns):
+    for _ in range(length):
         model.step()
     return model
 
@@ -190,7 +190,7 @@ def test_a_popular_order_shows_the_most_liked_of_the_turns_before_first():
 
 
 def test_hidden_likes_change_nothing_however_many_there_are():
-    knobs = {"turns": 6, "endorse": 5}
+    knobs = {"length": 6, "endorse": 5}
     hidden = run(**knobs, signal="hidden")
     assert values(hidden)["gini"] == values(run(**knobs, signal="hidden", mind="two-stage(step=9)"))["gini"]
     assert run(**knobs, mind="two-stage(step=0)").endorsed.tolist() == hidden.endorsed.tolist()
