@@ -7,7 +7,16 @@
     │   ├── MindError          the text that says who decides
     │   └── ScenarioError      a scenario file: which file, table and key
     ├── RuleError              a rule raised, or returned what is no act
-    └── ReplyError             a reply could not be read as an act (data, counted; never behaviour)
+    ├── ReplyError             a reply could not be read as an act (data, counted; never behaviour)
+    └── of language models, in `completion`
+        ├── CallError          one call gave no reply (data, counted; never behaviour)
+        │   ├── Rejected       the server does not take an option, which is then left out
+        │   └── Filtered       the provider's filter refused the question or the answer
+        ├── ProviderError      a provider answers nobody: the run stops, what was answered is recorded
+        ├── BudgetReached      a ceiling is reached: the run stops between turns and can go on
+        ├── RecordError        the record cannot be opened, read or written
+        ├── ReplayMiss         a replay asks for what was never recorded
+        └── BoardError         the traffic that processes share cannot be read
 
 Each message is one sentence that names what is wrong, where, and what was expected. `listed` and `nearest` build the
 last part the same way everywhere.

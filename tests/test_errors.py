@@ -1,8 +1,11 @@
+import importlib
 import inspect
 import pickle
+import pkgutil
 
 import pytest
 
+import agentmicro
 from agentmicro import errors
 from agentmicro.errors import AgentmicroError, listed, nearest
 
@@ -59,3 +62,16 @@ def test_listed_writes_choices_as_a_reader_wants_them():
 )
 def test_nearest_names_the_closest_spelling_whatever_its_case(word, choices, hint):
     assert nearest(word, choices) == hint
+
+
+def below(error):
+    """Every class that descends from an error."""
+    return {error}.union(*(below(child) for child in error.__subclasses__()))
+
+
+def test_the_docstring_draws_every_error_of_the_package():
+    for found in pkgutil.walk_packages(agentmicro.__path__, "agentmicro."):
+        if "templates" not in found.name and "__main__" not in found.name:
+            importlib.import_module(found.name)
+    ours = {error.__name__ for error in below(AgentmicroError) if error.__module__.startswith("agentmicro.")}
+    assert {name for name in ours if name not in errors.__doc__} == set()

@@ -287,7 +287,7 @@ def test_what_absorb_is_given_is_what_the_agents_saw():
         (lambda seen: np.zeros(8, complex), r"rule 'bad' returned .* type complex128"),
         (
             lambda seen: np.where(seen.rows == 5, 1.5, 0.5),
-            r"rule 'bad' of agent 5 at time 1, having seen own = 0\.\d+, heard = .*, returned .*1\.5.*, which is no act",
+            r"rule 'bad' of agent 5 at time 1, having seen own = 0\.\d+, heard = .*, returned .*1\.5.*, which is no",
         ),
         (
             lambda seen: np.array([1 / (row - 3) if row == 3 else 0.5 for row in seen.rows.tolist()]),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from agentmicro.completion.budget import Spent
-from agentmicro.completion.record import FIELDS, Item, frame, insert, key, read_reply
+from agentmicro.completion.record import FIELDS, Item, identity, insert, read_reply
 from agentmicro.completion.seam import Reply, Request, Status
 from agentmicro.completion.store import FORMAT, RecordError, opened, sentence
 from agentmicro.errors import SpecError
@@ -154,7 +154,6 @@ def _item(source: Path, number: int, line: str) -> Item:
         request = Request(**asked, again=again)
         dropped = tuple(said.pop("dropped", ()))
         reply = Reply(**{**said, "status": Status(said["status"])}, dropped=dropped)
-        frame(request)
-        return Item(key(request), request, reply)
+        return Item(*identity(request), request, reply)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise RecordError(f"{source}, line {number}: expected a recorded reply as export writes it: {error}") from None

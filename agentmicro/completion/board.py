@@ -71,6 +71,10 @@ class Board(Protocol):
         """The state, for this process alone as long as the context lasts."""
         ...
 
+    def peek(self) -> State:
+        """The state as it is now, to look at and not to change."""
+        ...
+
     def take(self, slot: int) -> bool:
         """Takes a slot that this process does not hold; False when another process has it."""
         ...
@@ -111,6 +115,10 @@ class Alone:
     def state(self) -> Iterator[State]:
         """The state."""
         yield self._state
+
+    def peek(self) -> State:
+        """The state."""
+        return self._state
 
     def take(self, slot: int) -> bool:
         """Every slot is free."""
@@ -190,17 +198,18 @@ class Together:
 
     @contextmanager
     def state(self) -> Iterator[State]:
-        """The state, under its lock; written back where it changed."""
+        """The state, under its lock."""
         fcntl.lockf(self._file, fcntl.LOCK_EX, 1, STATE_LOCK)
         try:
-            before = os.pread(self._file, STATE.size, 0)
-            state = State(*STATE.unpack(before))
+            state = self.peek()
             yield state
-            after = state.packed()
-            if after != before:
-                os.pwrite(self._file, after, 0)
+            os.pwrite(self._file, state.packed(), 0)
         finally:
             self._unlock(STATE_LOCK)
+
+    def peek(self) -> State:
+        """The state; it is read and written as a whole."""
+        return State(*STATE.unpack(os.pread(self._file, STATE.size, 0)))
 
     def take(self, slot: int) -> bool:
         """Locks the slot's byte if no other process has."""

@@ -14,12 +14,14 @@ from dataclasses import replace
 
 from agentmicro.completion.budget import OVERRUN, Account, Spent, spent
 from agentmicro.completion.loop import run
-from agentmicro.completion.record import Item, Mode, key
+from agentmicro.completion.record import Item, Mode, identity
 from agentmicro.completion.redact import redacted, secrets, unkeyed
 from agentmicro.completion.retry import Answer, Halt, ask
 from agentmicro.completion.seam import CallError, Fault, Reply, Request
 from agentmicro.completion.session import Opened, Session, current
 from agentmicro.errors import AgentmicroError, SpecError, listed
+
+type Place = tuple[str, str]  # the key of a request, and its frame
 
 WORKERS = 4  # requests under way for each call that may be in flight: the others wait for another try or for a commit
 HOLDS_KEYS = frozenset(
@@ -63,17 +65,19 @@ class Client:
         session = self.session or current()
         opened = session.opened()
         record = opened.record
-        keys = [str(index) for index in range(len(requests))] if record is None else [key(each) for each in requests]
-        found = {} if record is None else record.find(keys)
-        missing = {place: request for place, request in zip(keys, requests, strict=True) if place not in found}
-        self.account.add(Spent(replayed=len(keys) - len(missing)))
+        places = (
+            [(str(index), "") for index in range(len(requests))] if record is None else list(map(identity, requests))
+        )
+        found = {} if record is None else record.find([key for key, _ in places])
+        missing = {place: request for place, request in zip(places, requests, strict=True) if place[0] not in found}
+        self.account.add(Spent(replayed=len(places) - len(missing)))
         if missing:
             if record is not None and session.settings.mode is Mode.REPLAY:
                 raise record.miss(next(iter(missing.values())))
             found.update(self._asked(opened, missing))
-        return [found[place] for place in keys]
+        return [found[key] for key, _ in places]
 
-    def _asked(self, opened: Opened, missing: Mapping[str, Request]) -> dict[str, Reply]:
+    def _asked(self, opened: Opened, missing: Mapping[Place, Request]) -> dict[str, Reply]:
         asking = _Asking(opened, missing, self.account)
         try:
             return run(asking.all())
@@ -89,7 +93,7 @@ class Client:
 class _Asking:
     """The requests of one batch that no record answers."""
 
-    def __init__(self, opened: Opened, missing: Mapping[str, Request], account: Account) -> None:
+    def __init__(self, opened: Opened, missing: Mapping[Place, Request], account: Account) -> None:
         self.opened = opened
         self.missing = missing
         self.account = account
@@ -113,7 +117,7 @@ class _Asking:
             raise self.halt.reason
         return self.found
 
-    async def _work(self, waiting: Iterator[tuple[str, Request]]) -> None:
+    async def _work(self, waiting: Iterator[tuple[Place, Request]]) -> None:
         settings = self.opened.settings
         for place, request in waiting:
             try:
@@ -121,7 +125,7 @@ class _Asking:
                 answer = await ask(request, self.transports[place], self.opened.limiter, settings.patience, self.halt)
                 if answer is None:
                     return
-                await self._settle(Item(place, request, self._clean(request, answer.reply)), answer)
+                await self._settle(Item(*place, request, self._clean(request, answer.reply)), answer)
             except AgentmicroError as error:
                 self.halt(error)
             except Exception as error:

@@ -62,6 +62,7 @@ class Limiter:
         self._queue: deque[tuple[asyncio.Future[Permit], float]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._limit = 0.0
+        self._metered = limits.requests_per_minute is not None or limits.tokens_per_minute is not None
 
     @property
     def in_flight(self) -> int:
@@ -99,7 +100,7 @@ class Limiter:
                 state.tokens += permit.tokens - tokens
             if now >= max(state.episode, state.calm) and state.limit:
                 state.limit = min(self.limits.concurrency, state.limit + 1 / state.limit)
-            self._limit = state.limit
+            self._limit = state.limit or self.limits.concurrency
 
     def faulted(self, permit: Permit, error: CallError) -> None:
         """The call failed: a 429 cuts and pauses, a server error or a time-out only stops the growth."""
@@ -113,11 +114,11 @@ class Limiter:
                 state.calm = now + CALM
                 return
             if permit.sent >= state.episode:
-                state.limit = max(1.0, state.limit * CUT)
+                state.limit = max(1.0, (state.limit or self.limits.concurrency) * CUT)
                 state.episode = now + COOLDOWN
             if error.retry_after:
                 state.episode = max(state.episode, state.paused + COOLDOWN)
-            self._limit = state.limit
+            self._limit = state.limit or self.limits.concurrency
 
     def release(self, permit: Permit) -> None:
         """The call is over; the next in line goes."""
@@ -143,20 +144,25 @@ class Limiter:
 
     def _try(self, tokens: float) -> Permit | float:
         """A permit, or the seconds until it is worth asking again; infinite when only a release here can help."""
-        now = asyncio.get_running_loop().time()
+        if not self._metered:
+            return self._admitted(self.board.peek(), tokens)
         with self.board.state() as state:
-            self._limit = state.limit = min(state.limit or self.limits.concurrency, self.limits.concurrency)
-            if now < state.paused:
-                return state.paused - now
-            wait = self._refill(state, now, tokens)
-            if wait > 0:
-                return wait
-            slot = self._slot()
-            if isinstance(slot, float):
-                self.board.hungry(True)
-                return slot
-            state.requests -= 1
-            state.tokens -= tokens
+            return self._admitted(state, tokens)
+
+    def _admitted(self, state: State, tokens: float) -> Permit | float:
+        now = asyncio.get_running_loop().time()
+        self._limit = min(state.limit or self.limits.concurrency, self.limits.concurrency)
+        if now < state.paused:
+            return state.paused - now
+        wait = self._refill(state, now, tokens)
+        if wait > 0:
+            return wait
+        slot = self._slot()
+        if isinstance(slot, float):
+            self.board.hungry(True)
+            return slot
+        state.requests -= 1
+        state.tokens -= tokens
         self._mine.add(slot)
         return Permit(slot, now, tokens)
 

@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -45,6 +46,7 @@ TOTAL = (
     "tokens_cached = tokens_cached + ?, priced_usd = priced_usd + ?, unpriced = unpriced + ?"
 )
 STATUS = {status.value: status for status in Status}
+said = attrgetter(*FIELDS[:-1])
 
 
 class Mode(StrEnum):
@@ -60,9 +62,10 @@ class ReplayMiss(AgentmicroError):
 
 
 class Item(NamedTuple):
-    """A reply to keep."""
+    """A reply to keep: its key, what its request has in common with others, the request and the reply."""
 
     key: str
+    frame: str
     request: Request
     reply: Reply
 
@@ -84,18 +87,21 @@ def options(request: Request) -> dict[str, Any]:
     }
 
 
-def key(request: Request) -> str:
-    """The SHA-256 of format, model as asked, server, messages, options, schema and decision, as canonical JSON."""
-    decision = (int(request.seed), int(request.agent), int(request.decision), int(request.attempt))
-    asked = (request.messages, options(request), request.schema)
-    whole = (FORMAT, request.model, bare_url(request.base_url), *asked, *decision)
-    return hashlib.sha256(canonical(whole).encode()).hexdigest()
-
-
 def frame(request: Request) -> str:
     """What many requests have in common, as canonical JSON: server, system text, options, schema."""
     common = {"base_url": bare_url(request.base_url), "system": request.system, "schema": request.schema}
     return canonical({**common, "options": options(request)})
+
+
+def identity(request: Request) -> tuple[str, str]:
+    """The key of a request, and its frame.
+
+    The key is the SHA-256 of format, model as asked, frame, question, earlier replies and decision, as canonical JSON.
+    """
+    common = frame(request)
+    decision = (int(request.seed), int(request.agent), int(request.decision), int(request.attempt))
+    whole = (FORMAT, request.model, common, request.prompt, request.again, *decision)
+    return hashlib.sha256(canonical(whole).encode()).hexdigest(), common
 
 
 def read_reply(row: Sequence[Any]) -> Reply:
@@ -281,16 +287,16 @@ def insert(connection: sqlite3.Connection, items: Sequence[Item]) -> list[Reply]
 
 
 def _row(item: Item, texts: dict[bytes, str]) -> tuple[Any, ...]:
-    _, request, reply = item
+    place, common, request, reply = item
     hashes = []
-    for text in (frame(request), request.prompt):
+    for text in (common, request.prompt):
         data = text.encode(errors="replace")
         hashes.append(hashlib.sha256(data).digest()[:16])
         texts[hashes[-1]] = data.decode()
     decision = (str(int(request.seed)), int(request.agent), int(request.decision), int(request.attempt))
-    fields = (getattr(reply, name) for name in FIELDS[:-1])
+    again = canonical(request.again) if request.again else "[]"
     dropped = json.dumps(reply.dropped) if reply.dropped else ""
-    return (item.key, time.time(), *decision, request.model, *hashes, canonical(request.again), *fields, dropped)
+    return (place, time.time(), *decision, request.model, *hashes, again, *said(reply), dropped)
 
 
 def _deliver(jobs: Iterable[_Job], outcome: list[Reply] | AgentmicroError) -> None:
@@ -348,4 +354,4 @@ def _where(recorded: str, asked: str) -> str:
     return f" at character {at}: recorded {recorded[start : at + AROUND]!r}, asked {asked[start : at + AROUND]!r}"
 
 
-__all__ = ["Item", "Mode", "Record", "RecordError", "ReplayMiss", "frame", "insert", "key", "read_reply"]
+__all__ = ["Item", "Mode", "Record", "RecordError", "ReplayMiss", "identity", "insert", "read_reply"]

@@ -1,5 +1,6 @@
 """Keys live in the environment and go nowhere else: what is kept or shown passes through here."""
 
+import functools
 import os
 import re
 from collections.abc import Sequence
@@ -29,6 +30,7 @@ def redacted(text: str, keys: Sequence[str] | None = None) -> str:
     return SECRET_SHAPE.sub(HIDDEN, unkeyed(text, secrets() if keys is None else keys))
 
 
+@functools.lru_cache(maxsize=256)
 def bare_url(url: str | None) -> str | None:
     """The address of a server without user, password, query and fragment, which may hold a key."""
     if url is None:

@@ -19,7 +19,7 @@ sys.path.insert(0, sys.argv[2])
 from fakes import request, reply, rate
 from agentmicro.completion.client import Client
 from agentmicro.completion.limiter import Limits
-from agentmicro.completion.record import Record, key
+from agentmicro.completion.record import Record, identity
 from agentmicro.completion.retry import Patience
 from agentmicro.completion.seam import CallError, Fault
 from agentmicro.completion.session import session
@@ -36,7 +36,7 @@ class Server:
 
     async def send(self, one, seconds):
         digest = hashlib.sha256(one.prompt.encode()).digest()
-        os.write(self.ledger, key(one).encode() + b"\\n")
+        os.write(self.ledger, identity(one)[0].encode() + b"\\n")
         await asyncio.sleep(0.001 + digest[0] / 50_000)
         if digest[1] < 8:
             raise CallError(Fault.PROTOCOL, "no JSON")

@@ -16,14 +16,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentmicro.completion.archive import export, load, prune, show
-from agentmicro.completion.record import Item, Record, RecordError, ReplayMiss, key
+from agentmicro.completion.record import Item, Record, RecordError, ReplayMiss, identity
 from agentmicro.completion.seam import Reply, Status
 from agentmicro.errors import SpecError
 
 
 def item(one=None, said=None):
     one = one or request()
-    return Item(key(one), one, said or reply())
+    return Item(*identity(one), one, said or reply())
+
+
+def key(one):
+    return identity(one)[0]
 
 
 def kept(record, *items):
@@ -62,7 +66,7 @@ def test_what_is_kept_is_found_again_in_every_way_out(tmp_path_factory, pairs):
     for one, said in pairs:
         wanted.setdefault(key(one), (one, said))
     with at(folder / "a") as record:
-        kept(record, *(Item(place, one, said) for place, (one, said) in wanted.items()))
+        kept(record, *(item(one, said) for one, said in wanted.values()))
         found = record.find([*wanted, "nothing"])
     assert export(folder / "a", folder / "a.jsonl") == len(wanted)
     assert load(folder / "b", folder / "a.jsonl") == len(wanted)
@@ -116,11 +120,11 @@ import asyncio, sys
 sys.path.insert(0, sys.argv[3])
 from pathlib import Path
 from fakes import reply, request
-from agentmicro.completion.record import Item, Record, key
+from agentmicro.completion.record import Item, Record, identity
 record = Record(Path(sys.argv[1]))
 async def one(agent):
     asked = request(agent)
-    await record.keep([Item(key(asked), asked, reply(str(agent)))])
+    await record.keep([Item(*identity(asked), asked, reply(str(agent)))])
 async def main():
     await asyncio.gather(*(one(agent) for agent in range(int(sys.argv[2]), int(sys.argv[2]) + 200)))
 asyncio.run(main())
