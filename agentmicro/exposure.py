@@ -25,6 +25,8 @@ from agentmicro.world import Source, View
 
 type Floats = NDArray[np.floating]
 
+TOGETHER = 4096  # about so many exposures are made at once where they are asked for row by row
+
 
 @dataclass(frozen=True)
 class Scene:
@@ -69,7 +71,7 @@ class Flat(NamedTuple):
     act: Coded
     time: Times
 
-    def take(self, indices: Rows) -> "Flat":
+    def take(self, indices: Rows | slice) -> "Flat":
         """Some of the exposures."""
         return Flat(self.row[indices], self.author[indices], self.act[indices], self.time[indices])
 
@@ -87,6 +89,7 @@ class Seen:
         self.time = scene.time
         self.affordance = scene.affordance
         self.part = scene.part
+        self._nearby: tuple[int, Flat, list[int]] | None = None
 
     def __len__(self) -> int:
         return int(self.rows.size)
@@ -218,7 +221,7 @@ class Seen:
     def heard(self, index: int) -> list[Exposure]:
         """All that the index-th agent of the batch is shown: what stands, what is remembered, what the world shows."""
         scene = self._scene
-        flat = self._flat(self.rows[index : index + 1])
+        flat = self._near(index)
         public = self.affordance.public if isinstance(self.affordance, Artifact) else self.affordance
         contents = [_content(public, act, int(self.rows[index])) for act in flat.act]
         ages = (scene.time - flat.time).tolist()
@@ -301,6 +304,21 @@ class Seen:
         column = _column(self.flat.act, part)
         given = np.flatnonzero(~kind.is_blank(column))
         return self.flat.row[given], self.flat.author[given], column[given]
+
+    def _near(self, index: int) -> Flat:
+        """The exposures of one row; those of the rows around it are made with them, for whoever asks row by row."""
+        first = index - index % self._block
+        if self._nearby is None or self._nearby[0] != first:
+            rows = self.rows[first : first + self._block]
+            flat = self._flat(rows)
+            self._nearby = first, flat, np.searchsorted(flat.row, np.arange(rows.size + 1)).tolist()
+        _, flat, starts = self._nearby
+        return flat.take(slice(starts[index - first], starts[index - first + 1]))
+
+    @functools.cached_property
+    def _block(self) -> int:
+        """How many rows are made at once: many on a sparse graph, one where a row alone is large."""
+        return max(1, TOGETHER // (1 + int(self._scene.links.degrees[self.rows].max(initial=0))))
 
     def _flat(self, rows: Rows) -> Flat:
         plan = self._scene.architecture
@@ -445,6 +463,10 @@ class Observation:
         if isinstance(kind, Message | Artifact):
             return kind.offer(names=self._neighbours())
         return kind.offer()
+
+    def phrase(self, *ways: str) -> str:
+        """One of several ways of saying the same, by keyed luck, so that an effect of the wording averages out."""
+        return self.chance("phrase").choice(ways)
 
     def _neighbours(self) -> dict[str, int]:
         scene = self._seen._scene

@@ -1,4 +1,8 @@
-"""The trace: who saw what when deciding what, one line of JSON per decision, and the influence graph made from it."""
+"""The trace: who saw what when deciding what, one line of JSON per decision, and the influence graph made from it.
+
+Where minds talk, an entry also has the raw text, and the order and labels in which the options were put, so that an
+artefact of position can be measured.
+"""
 
 import json
 from collections import Counter, defaultdict
@@ -46,7 +50,8 @@ class Trace:
                 "outcome": outcome.name.lower(),
             }
             if decided.said is not None:
-                entry["said"] = decided.said[index]
+                offer = seen.one(index).offer
+                entry |= {"said": decided.said[index], "order": offer.order, "labelled": offer.labelled}
             self._add(entry)
 
     def __iter__(self) -> Iterator[Entry]:

@@ -22,9 +22,13 @@ from agentmicro.measures import conflict
 from agentmicro.minds import Minds
 from agentmicro.society import Seed, Society
 
+WISHES = (
+    "You want a channel that no station near you uses.",
+    "You would like to be alone on your channel among the stations near you.",
+)
 PROMPT = """You run a radio station and broadcast on channel {own}. Stations near you broadcast on:
 {heard}
-You want a channel that no station near you uses.
+{wish}
 {options}
 {form}"""
 
@@ -80,7 +84,8 @@ class Channels(Society):
     def prompt(cls, seen: Observation) -> str:
         """The question a language model is asked."""
         heard = "\n".join(f"- {item.content} ({item.count})" for item in seen.heard) or "- unknown"
-        return PROMPT.format(own=seen.own, heard=heard, options=seen.offer.text, form=seen.offer.form)
+        wish = seen.phrase(*WISHES)
+        return PROMPT.format(own=seen.own, heard=heard, wish=wish, options=seen.offer.text, form=seen.offer.form)
 
     @classmethod
     def finding(cls, values: Mapping[str, float], null: Mapping[str, float]) -> str:

@@ -20,9 +20,10 @@ from scipy.special import stdtrit
 
 from agentmicro.errors import ScenarioError, SpecError
 from agentmicro.knobs import Scalar
+from agentmicro.minds.speaker import defined
 from agentmicro.phenomena import name_of
 from agentmicro.study.reading import Knobs
-from agentmicro.study.run import Progress, Run, plain, run
+from agentmicro.study.run import Ledger, Progress, Run, plain, run
 from agentmicro.study.scenario import Claim, Scenario
 
 CONFIDENCE = 0.95
@@ -65,13 +66,17 @@ class Judged:
 
 @dataclass(frozen=True)
 class Checked:
-    """All verdicts of one scenario; `invalid` counts the runs in which too many decisions failed."""
+    """All verdicts of one scenario; `invalid` counts the runs in which too many decisions failed.
+
+    ledger: what language models cost in all runs together.
+    """
 
     scenario: Scenario
     judged: tuple[Judged, ...]
     runs: int
     invalid: int
     seconds: float
+    ledger: Ledger
 
     @property
     def held(self) -> bool:
@@ -89,6 +94,7 @@ class Checked:
             "runs": self.runs,
             "invalid": self.invalid,
             "seconds": self.seconds,
+            "ledger": self.ledger.as_json(),
         }
 
 
@@ -100,6 +106,7 @@ class Runs:
         self.turns = turns
         self.made: dict[tuple[object, ...], Mapping[str, list[float]]] = {}
         self.invalid = 0
+        self.ledger = Ledger()
 
     def values(self, arm: Knobs, that: str, at: int | None, seeds: int) -> list[float]:
         """A column at a turn, for the seeds 1, 2, ..."""
@@ -113,8 +120,26 @@ class Runs:
         if key not in self.made:
             made: Run = run(self.cls, knobs, seed, self.turns)
             self.invalid += not made.valid
+            self.ledger += made.ledger
             self.made[key] = made.series
         return self.made[key]
+
+
+def arms(scenario: Scenario, overrides: Mapping[str, Scalar] | None = None) -> list[tuple[Knobs, int]]:
+    """The different arms that the claims of a scenario ask for, their nulls among them, each with its seeds."""
+    base, null = {**scenario.micro, **(overrides or {})}, scenario.cls.null
+    found: dict[tuple[object, ...], tuple[Knobs, int]] = {}
+    for number, claim in enumerate(scenario.claims, start=1):
+        given: list[Knobs] = [arm for arm in (claim.where, claim.against) if arm is not None]
+        for change in [*given, *({**arm, **null} for arm in given)]:
+            try:
+                with defined(scenario.minds):
+                    knobs = scenario.cls.checked({**base, **change})
+            except SpecError as error:
+                raise ScenarioError(f"{scenario.path.name}: [claim {number}] {error}") from None
+            key = tuple(sorted(knobs.items()))
+            found[key] = (knobs, max(claim.seeds, found[key][1] if key in found else 0))
+    return list(found.values())
 
 
 def check(
@@ -129,12 +154,14 @@ def check(
     judged = []
     for number, claim in enumerate(scenario.claims, start=1):
         try:
-            judged.append(_judged(runs, base, claim))
+            with defined(scenario.minds):
+                judged.append(_judged(runs, base, claim))
         except SpecError as error:
             raise ScenarioError(f"{scenario.path.name}: [claim {number}] {error}") from None
         if progress:
             progress(number, len(scenario.claims))
-    return Checked(scenario, tuple(judged), len(runs.made), runs.invalid, time.perf_counter() - start)
+    seconds = time.perf_counter() - start
+    return Checked(scenario, tuple(judged), len(runs.made), runs.invalid, seconds, runs.ledger)
 
 
 def judge(claim: Claim, values: Sequence[float], null: Sequence[float] = ()) -> Judged:

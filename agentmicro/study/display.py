@@ -11,10 +11,13 @@ from rich.text import Text
 from agentmicro.errors import listed
 from agentmicro.knobs import Knob, knobs
 from agentmicro.minds import EVERYWHERE
+from agentmicro.minds.speaker import speakers
 from agentmicro.phenomena import About
 from agentmicro.study.claims import Checked, Judged, Verdict
+from agentmicro.study.forecast import Forecast, count, usd
 from agentmicro.study.output import Report
 from agentmicro.study.reading import Knobs
+from agentmicro.study.run import Ledger
 from agentmicro.study.scenario import Risk
 from agentmicro.study.tables import grid, number
 
@@ -32,8 +35,32 @@ def of_run(report: Report, docs: Mapping[str, str]) -> Group:
         table.add_row(name, number(value), number(report.null.measures[name]), docs.get(name, ""))
     other = [f"{count:,} {outcome}" for outcome, count in run.decisions.items() if count and outcome != "valid"]
     ended = f"{sum(run.decisions.values()):,} decisions, {run.failure_rate:.1%} failed"
-    ledger = f"{ended}{f' ({listed(other)})' if other else ''}; {run.seconds:.2f} s"
-    return Group(Text(header, "bold"), "", table, "", Text(report.finding), Text(ledger, "dim"))
+    told = [f"{ended}{f' ({listed(other)})' if other else ''}; {run.seconds:.2f} s"]
+    told += [of_ledger(run.ledger)] if run.ledger else []
+    told += [f"null: {of_ledger(report.null.ledger)}"] if report.null.ledger and report.null is not run else []
+    return Group(Text(header, "bold"), "", table, "", Text(report.finding), *(Text(line, "dim") for line in told))
+
+
+def of_ledger(ledger: Ledger) -> str:
+    """What language models were asked and cost, in a line."""
+    spent = ledger.spent
+    cached = f" ({spent.tokens_cached:,} cached)" if spent.tokens_cached else ""
+    cost = "cost unknown" if spent.cost_usd is None else f"{spent.cost_usd:.4f} USD"
+    calls = f"{spent.calls:,} calls, {spent.replayed:,} replayed"
+    tokens = f"{spent.tokens_in:,} tokens in{cached}, {spent.tokens_out:,} out"
+    return f"{calls}; {tokens}; {cost}; served: {listed(ledger.served) or 'unknown'}"
+
+
+def of_forecast(found: Forecast) -> Group:
+    """What a study will ask and cost, by model, each number with its interval."""
+    table = grid("model", ">calls", ">tokens in", ">tokens out", ">USD")
+    for name, load in {**found.loads, **({"all": found.total} if len(found.loads) > 1 else {})}.items():
+        spans = (load.calls, load.tokens_in, load.tokens_out)
+        table.add_row(name, *map(count, spans), "unknown" if load.cost is None else usd(load.cost))
+    note = (
+        "Estimated from rendered prompts; nobody was asked. What is recorded is free; hidden thinking is extra."
+    )
+    return Group(Text(f"{found.runs:,} runs", "bold"), "", table, "", Text(note, "dim"))
 
 
 def of_check(checked: Checked) -> Group:
@@ -47,8 +74,9 @@ def of_check(checked: Checked) -> Group:
         table.add_row(claim, verdict, number(item.mean), shown, item.claim.wanted, number(item.null))
     held = sum(item.verdict is Verdict.HELD for item in checked.judged)
     invalid = f", {checked.invalid} with too many failed decisions" if checked.invalid else ""
-    count = f"{held} of {len(checked.judged)} claims held; {checked.runs:,} runs{invalid}, {checked.seconds:.1f} s"
-    return Group(Text(checked.scenario.name, "bold"), "", table, "", Text(count, "dim"), "")
+    ended = f"{held} of {len(checked.judged)} claims held; {checked.runs:,} runs{invalid}, {checked.seconds:.1f} s"
+    told = [ended, *([of_ledger(checked.ledger)] if checked.ledger else [])]
+    return Group(Text(checked.scenario.name, "bold"), "", table, "", *(Text(line, "dim") for line in told), "")
 
 
 def _asks(item: Judged) -> str:
@@ -122,4 +150,8 @@ def _minds(cls: Any) -> Table:
         doc = (inspect.getdoc(rule) or "").partition("\n")[0]
         params = [f"{knob.name}={knob.default!r} ({knob.doc})" for knob in knobs(rule).values()]
         table.add_row(name, doc, "\n".join(params))
+    for name, speaker in speakers().items():
+        table.add_row(
+            name, f"Asks {speaker.model}.", f"recall={speaker.recall!r}, {assigned(speaker.options)}".rstrip(", ")
+        )
     return table

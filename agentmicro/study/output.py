@@ -5,8 +5,10 @@
     DIR/turns.csv         one row per turn: time, NAME, `null_NAME`
     DIR/decisions.jsonl   the trace, if asked for
     DIR/figure.png, .svg  the outcome over the turns, beside its null
+    DIR/record.sqlite     the replies of language models, written as they come
 
-Files are written into a sibling folder and moved when all is done, so that a run that stops leaves nothing behind.
+Files are written into a sibling folder and moved when all is done, so that a run that stops leaves nothing behind but
+the record, from which the same command goes on.
 """
 
 import csv
@@ -28,6 +30,7 @@ from agentmicro.study.run import Run, plain
 
 MANIFEST, RUN, TURNS, TRACE = "manifest.json", "run.csv", "turns.csv", "decisions.jsonl"
 FIGURES = ("figure.png", "figure.svg")
+RECORD = "record.sqlite"
 FILES = (MANIFEST, RUN, TURNS, TRACE, *FIGURES)
 PACKAGES = ("agentmicro", "mesa", "numpy", "networkx", "scipy")
 
@@ -62,6 +65,8 @@ class Report:
                 "decisions": self.run.decisions,
                 "minds": self.run.minds,
                 "valid": self.run.valid,
+                "ledger": self.run.ledger.as_json(),
+                "null_ledger": self.null.ledger.as_json(),
                 "seconds": self.run.seconds,
             }
         )
@@ -72,7 +77,7 @@ def refuse(out: Path) -> None:
     """Raises a SpecError unless a folder is new, empty, or holds an earlier run."""
     if out.exists() and not out.is_dir():
         raise SpecError(f"--out {out}: expected a folder, and this is a file")
-    if out.is_dir() and any(out.iterdir()) and not _earlier(out):
+    if out.is_dir() and not _earlier(out) and any(not path.name.startswith(RECORD) for path in out.iterdir()):
         raise SpecError(f"--out {out}: not empty, and no earlier run of agentmicro; expected a new or an empty folder")
 
 
@@ -122,6 +127,7 @@ def _row(report: Report) -> dict[str, Any]:
         **{f"null_{name}": value for name, value in report.null.measures.items()},
         **{f"n_{outcome}": count for outcome, count in run.decisions.items()},
         "failure_rate": run.failure_rate,
+        **{"n_calls" if name == "calls" else name: value for name, value in run.ledger.as_json().items()},
         "seconds": run.seconds,
     }
 

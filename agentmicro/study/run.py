@@ -3,12 +3,13 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isfinite, nan
 from typing import Any
 
 import numpy as np
 
+from agentmicro.completion import Spent
 from agentmicro.knobs import Scalar
 from agentmicro.minds import Mind, Outcome
 from agentmicro.phenomena import name_of
@@ -19,12 +20,32 @@ type Series = Mapping[str, list[float]]
 
 
 @dataclass(frozen=True)
+class Ledger:
+    """What language models were asked and cost, and which of them answered."""
+
+    spent: Spent = field(default_factory=Spent)
+    served: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        """Whether any model was asked, now or when the record was made."""
+        return bool(self.spent.calls or self.spent.replayed)
+
+    def __add__(self, other: "Ledger") -> "Ledger":
+        return Ledger(self.spent + other.spent, tuple(sorted({*self.served, *other.served})))
+
+    def as_json(self) -> dict[str, Any]:
+        """The ledger as JSON and tables know it; an unknown cost is None."""
+        names = ("calls", "replayed", "tokens_in", "tokens_out", "tokens_cached", "cost_usd")
+        return {**{name: getattr(self.spent, name) for name in names}, "served": list(self.served)}
+
+
+@dataclass(frozen=True)
 class Run:
     """What one run showed.
 
     knobs: all, resolved. measures: at the end. series: every column at every turn, the first entry at time 0.
     decisions: how many ended in which way. minds: how many agents each decides for. valid: whether few enough decisions
-    failed for the run to count as evidence. seconds: how long the turns took.
+    failed for the run to count as evidence. seconds: how long the turns took. ledger: what language models cost.
     """
 
     phenomenon: str
@@ -37,6 +58,7 @@ class Run:
     minds: Mapping[str, int]
     valid: bool
     seconds: float
+    ledger: Ledger
 
     @property
     def failure_rate(self) -> float:
@@ -77,6 +99,7 @@ def play(model: Society, turns: int, progress: Progress | None = None) -> Run:
         minds=_minds(model),
         valid=model.valid,
         seconds=seconds,
+        ledger=Ledger(model.account.spent, model.served),
     )
 
 

@@ -2,6 +2,7 @@
 
     phenomenon = "herding"
     [risk]       name, level, outcome, claim, references
+    [minds.NAME] a language mind: its model, sampling, system text, persona and recall (see minds.speaker)
     [micro]      every knob that differs from its default
     [grow]       seeds, turns, vary = { knob = [values] }, design
     [intervene]  named arms, each a table of knobs
@@ -12,13 +13,18 @@ Its text is data, never code: nothing in it is evaluated, and whatever is not kn
 """
 
 import hashlib
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from agentmicro.errors import ScenarioError, listed, nearest
+from agentmicro.completion import SCRIPTS
+from agentmicro.errors import MindError, ScenarioError, SpecError, listed, nearest
+from agentmicro.minds import EVERYWHERE
+from agentmicro.minds.pick import plain
+from agentmicro.minds.speaker import Speaker, defined, speaker
 from agentmicro.study.reading import Knobs, Table
 
 LARGEST = 1_000_000  # bytes; a scenario is some kilobytes, so more is a mistake
@@ -27,6 +33,7 @@ LEVELS = ("micro", "meso", "macro")
 DESIGNS = ("grid", "one-factor", "latin", "sobol", "threshold")
 BOUNDS = ("above", "below", "between")
 MOST = 10_000_000
+NAME = re.compile(r"[\w-]+")
 
 
 @dataclass(frozen=True)
@@ -98,7 +105,10 @@ class Claim:
 
 @dataclass(frozen=True)
 class Scenario:
-    """A checked scenario; `cls` is its phenomenon's class, `digest` the SHA-256 of its text."""
+    """A checked scenario; `cls` is its phenomenon's class, `digest` the SHA-256 of its text.
+
+    minds: the language minds that it defines; its runs happen inside `minds.speaker.defined(minds)`.
+    """
 
     name: str
     path: Path
@@ -110,6 +120,7 @@ class Scenario:
     intervene: Mapping[str, Knobs]
     validate: Validate
     claims: tuple[Claim, ...]
+    minds: Mapping[str, Speaker] = field(default_factory=dict)
 
     @property
     def turns(self) -> int:
@@ -197,8 +208,15 @@ def parse(path: Path, raw: bytes) -> dict[str, Any]:
 
 def _scenario(path: Path, raw: bytes, digest: str) -> Scenario:
     top = Table(path.name, "", parse(path, raw))
-    top.only("phenomenon", "risk", "micro", "grow", "intervene", "validate", "claim")
+    top.only("phenomenon", "risk", "minds", "micro", "grow", "intervene", "validate", "claim")
     cls = top.phenomenon("phenomenon")
+    minds = _minds(top.table("minds"), path.parent, cls)
+    with defined(minds):
+        return _study(path, digest, top, cls, minds)
+
+
+def _study(path: Path, digest: str, top: Table, cls: Any, minds: Mapping[str, Speaker]) -> Scenario:
+    """What the tables say whose knobs may name the scenario's own minds."""
     micro = top.knobs("micro", cls)
     grow = _grow(top.table("grow"), cls, micro)
     turns = grow.turns or int(cls.length)
@@ -213,7 +231,37 @@ def _scenario(path: Path, raw: bytes, digest: str) -> Scenario:
         intervene={name: top.table("intervene").knobs(name, cls, micro) for name in top.table("intervene").values},
         validate=_validate(top.table("validate"), cls),
         claims=_claims(top.tables("claim"), cls, micro, grow.seeds, turns),
+        minds=minds,
     )
+
+
+def _minds(table: Table, folder: Path, cls: Any) -> dict[str, Speaker]:
+    found = {}
+    for name in table.values:
+        inside = table.table(name)
+        if plain(name) in {plain(rule) for rule in (*EVERYWHERE, *cls.rules)}:
+            raise ScenarioError(f"{inside.place} {cls.__name__} has a mind of that name; expected another one")
+        if not NAME.fullmatch(name):
+            raise ScenarioError(f"{inside.place} expected a name of letters, digits, - and _")
+        try:
+            found[name] = speaker(inside.values, folder)
+            _model(found[name].model)
+        except SpecError as error:
+            raise ScenarioError(f"{inside.place} {error}") from None
+    return found
+
+
+def _model(name: str) -> None:
+    """Refuses a name that is neither a script's nor a model's."""
+    from agentmicro.completion import models
+
+    kind, colon, script = name.partition(":")
+    if colon and kind == "scripted":
+        if script not in SCRIPTS:
+            raise MindError(f"model = {name!r}: expected one of {listed(SCRIPTS)}{nearest(script, SCRIPTS)}")
+    elif not models.is_model(name):
+        hint = models.suggestion(name)
+        raise MindError(f"model = {name!r}: expected a name such as 'openai/gpt-4o-mini' or 'scripted:chance'{hint}")
 
 
 def _risk(table: Table, cls: Any) -> Risk:

@@ -88,7 +88,7 @@ class Timed(Voter):
 
 
 def test_consensus_time_on_the_complete_graph_is_that_of_the_birth_and_death_chain(tmp_path):
-    n, copies = Timed.size, 400
+    n, copies = Timed.size, 250
     graph = disjoint(tmp_path / "k.edges", nx.complete_graph(n), copies)
     model = Timed(agents=n * copies, graph=graph, share=0.5, turns="clocks", rng=3)
     model.first = model.acts.own.reshape(copies, n).copy()

@@ -1,0 +1,87 @@
+"""What a word on the command line means: a phenomenon, its knobs from file and flags, and perhaps a scenario."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from agentmicro.errors import KnobError, SpecError, listed, nearest
+from agentmicro.knobs import Scalar
+
+if TYPE_CHECKING:
+    from agentmicro.minds.speaker import Speaker
+    from agentmicro.society import Society
+    from agentmicro.study.scenario import Scenario
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a command is about: a phenomenon, its knobs from file and command line, and the scenario if there is one."""
+
+    cls: "type[Society]"
+    scenario: "Scenario | None"
+    given: Mapping[str, Scalar]
+    overrides: Mapping[str, Scalar]
+
+    @property
+    def minds(self) -> "Mapping[str, Speaker]":
+        """The minds that the scenario defines."""
+        return self.scenario.minds if self.scenario else {}
+
+    @property
+    def knobs(self) -> dict[str, Scalar]:
+        """Every knob with its value."""
+        return self.cls.checked({**self.given, **self.overrides})
+
+    @property
+    def null(self) -> dict[str, Scalar]:
+        """Every knob with its value where the mechanism is taken away."""
+        return self.cls.checked({**self.knobs, **self.cls.null})
+
+    @property
+    def turns(self) -> int:
+        """How long a run is if nobody says."""
+        return self.scenario.turns if self.scenario else self.cls.length
+
+    @property
+    def outcome(self) -> str:
+        """The measure that would show the risk: the scenario's, or the phenomenon's first."""
+        from agentmicro.study.run import measures
+
+        return (self.scenario.risk.outcome if self.scenario else "") or next(iter(measures(self.cls)))
+
+
+def resolve(what: str, sets: Sequence[str]) -> Asked:
+    """What a word on the command line means: a scenario, or else a phenomenon; with the knobs set beside it."""
+    from agentmicro import phenomena
+    from agentmicro.minds.speaker import defined
+    from agentmicro.study import scenario
+
+    if scenario.locate(what) is not None:
+        found = scenario.load(what)
+        with defined(found.minds):
+            return Asked(found.cls, found, found.micro, overrides(found.cls, found.micro, sets))
+    if phenomena.plain(what) not in phenomena.names():
+        known = tuple(dict.fromkeys((*scenario.names(), *phenomena.names())))
+        raise SpecError(f"no scenario or phenomenon {what!r}{nearest(what, known)}; there is {listed(known)}")
+    cls = phenomena.find(what)
+    return Asked(cls, None, {}, overrides(cls, {}, sets))
+
+
+def overrides(cls: "type[Society]", given: Mapping[str, Scalar], sets: Sequence[str]) -> dict[str, Scalar]:
+    """The knobs written as `knob=value`, read and checked; the last one wins."""
+    from agentmicro.knobs import knobs, missing
+
+    known = knobs(cls)
+    found: dict[str, Scalar] = {}
+    try:
+        for text in sets:
+            name, equals, value = (part.strip() for part in text.partition("="))
+            if not equals or not name:
+                raise KnobError(f"{text}: expected knob=value, such as {next(iter(known))}=5")
+            if name not in known:
+                raise missing(name, cls.__name__, known)
+            found[name] = known[name].read(value)
+        cls.checked({**given, **found})
+    except SpecError as error:
+        raise type(error)(f"--set {error}") from None
+    return found
