@@ -442,7 +442,7 @@ class Observation:
         """The keyed draws of this decision in another stream, such as the order in which options are put."""
         return Chance(self.decision[0], stream, self.decision[1], self.row)
 
-    @property
+    @functools.cached_property
     def decision(self) -> tuple[int, int]:
         """The run's seed and which of its decisions this is: what makes the decision's draws its own."""
         scene = self._seen._scene
@@ -459,7 +459,7 @@ class Observation:
         chance, kind = self.chance("offer"), self.affordance
         if isinstance(kind, Choice | Picks):
             labelled = chance() < 0.5
-            return kind.offer(order=chance.order(len(kind.options)), labelled=labelled)
+            return _arranged(kind, chance.order(len(kind.options)), labelled)
         if isinstance(kind, Message | Artifact):
             return kind.offer(names=self._neighbours())
         return kind.offer()
@@ -476,6 +476,12 @@ class Observation:
     def __repr__(self) -> str:
         heard = listed(f"{item.content!r}" + (f" x{item.count}" if item.count > 1 else "") for item in self.heard[:8])
         return f"own = {self.own!r}, heard = [{heard}{', ...' if len(self.heard) > 8 else ''}]"
+
+
+@functools.lru_cache(maxsize=256)
+def _arranged(kind: Choice | Picks, order: tuple[int, ...], labelled: bool) -> Offer[Any]:
+    """The options in an order: few options have few orders, and agents with the same one share what is made of it."""
+    return kind.offer(order=order, labelled=labelled)
 
 
 def _of(kind: Affordance, part: str | None) -> Affordance:

@@ -186,7 +186,8 @@ class Chance:
     def __call__(self, count: int | None = None) -> float | list[float]:
         """One uniform number in [0, 1), or a list of them."""
         if count is not None:
-            return [self() for _ in range(count)]
+            self._drawn += count
+            return [uniform(self._key, draw) for draw in range(self._drawn - count, self._drawn)]
         self._drawn += 1
         return uniform(self._key, self._drawn - 1)
 

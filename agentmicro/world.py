@@ -199,8 +199,9 @@ class FeedView:
     def exposures(self, index: int) -> list[Exposure]:
         """The items in this reader's order; the count is the likes shown, 0 when they are hidden."""
         shown = self.top(self.size)[index]
-        likes, items = self.likes, self._feed.items
-        return [Exposure(items[item], int(likes[item]), self._feed.name, self._age) for item in shown.tolist()]
+        likes, items = self.likes.tolist(), self._feed.items
+        name, age = self._feed.name, self._age
+        return [Exposure(items[item], likes[item], name, age) for item in shown.tolist()]
 
     @functools.cached_property
     def _dealt(self) -> Items:

@@ -130,6 +130,8 @@ class Number(Affordance):
             number = np.array([float(value)])
         except OverflowError:
             number = np.array([math.inf])
+        if self.step is None and self.low <= number[0] <= self.high and math.isfinite(number[0]):
+            return ""  # without a step there is nothing to round
         if not self._in_range(number)[0]:
             return f"{number[0]:.15g} is out of range, expected {self.span}"
         if not self._on_step(number)[0]:

@@ -134,12 +134,12 @@ class Menu:
     def _widest(self) -> int:
         return max(map(len, self.options))
 
-    @property
+    @cached_property
     def longest(self) -> int:
         """How long a reply may be: long enough to name every option."""
         return LONGEST + 8 * sum(len(option) + 8 for option in self.options)
 
-    @property
+    @cached_property
     def text(self) -> str:
         """The options, one per line."""
         if self.labels:

@@ -220,10 +220,12 @@ def _played(asked: Asked, seed: int, turns: int, into: Path | None, words: Seque
     model = build(asked.cls, asked.knobs, seed)
     if into is not None:
         model.trace = Trace(into / TRACE)
-    with Patience("turns") as progress:
-        made = play(model, turns, progress)
-    if model.trace is not None:
-        model.trace.close()
+    try:
+        with Patience("turns") as progress:
+            made = play(model, turns, progress)
+    finally:
+        if model.trace is not None:
+            model.trace.close()
     with Patience("turns of the null") as progress:
         null = made if asked.null == asked.knobs else run_once(asked.cls, asked.null, seed, turns, progress)
     finding = asked.cls.finding(made.measures, null.measures)

@@ -9,9 +9,7 @@ import typer
 
 from agentmicro.cli.options import Json
 
-records = typer.Typer(
-    help="Look at a record of replies, ship it, take one in, forget parts of it.", no_args_is_help=True
-)
+records = typer.Typer(help="Look at a record of replies, ship it, take one in, forget parts of it.")
 
 Kept = Annotated[Path, typer.Argument(metavar="PATH", help="the record, such as DIR/record.sqlite")]
 Lines = Annotated[Path, typer.Argument(metavar="FILE", help="one reply a line, as JSON")]

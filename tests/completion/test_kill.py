@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from agentmicro.completion.client import WORKERS
+
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")
 
 # A run of 300 decisions, 10 turns of 30 agents, in which each prompt holds what was said a turn before. The server
@@ -183,8 +185,10 @@ def test_fifty_kills_lose_no_reply_repeat_none_and_change_nothing(tmp_path):
 def test_the_number_of_calls_in_flight_at_a_kill_is_known(tmp_path):
     for told, truth in played(COUNT, tmp_path):
         assert truth > 0
-        # The server hears of a call just after it is counted, and failures of a killed batch were answered.
-        assert abs(told - truth) <= 4
+        assert told > 0
+        # The two look at different moments of a request's way (sent, heard of, answered, committed), so they can differ
+        # by no more than the requests that are under way at once.
+        assert abs(told - truth) <= 4 * WORKERS
 
 
 def test_ctrl_c_leaves_a_state_to_go_on_from(tmp_path):
