@@ -8,7 +8,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from agentmicro.affordances import Artifact, Choice, Message, Number, Picks
+    from agentmicro.affordances import Artifact, Choice, Message, Number, Picks, Tools
     from agentmicro.architecture import Architecture, Exposure
     from agentmicro.completion import Reply, Request, Scripted
     from agentmicro.errors import (
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "affordances": ("Artifact", "Choice", "Message", "Number", "Picks"),
+    "affordances": ("Artifact", "Choice", "Message", "Number", "Picks", "Tools"),
     "architecture": ("Architecture", "Exposure"),
     "completion": ("Reply", "Request", "Scripted"),
     "errors": (
@@ -91,6 +91,7 @@ __all__ = [
     "Seen",
     "Society",
     "SpecError",
+    "Tools",
     "Trace",
     "build",
     "each",

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from agentmicro import noise
 from agentmicro.acts import Acts, Coded, Rows, Times
-from agentmicro.affordances import Affordance, Artifact, Choice, Message, Number, Offer, Picks
+from agentmicro.affordances import Affordance, Artifact, Choice, Message, Number, Offer, Picks, Tools
 from agentmicro.architecture import ALL, Architecture, Exposure
-from agentmicro.errors import RuleError, listed
+from agentmicro.errors import RuleError, SpecError, listed
 from agentmicro.graphs import Links
 from agentmicro.meetings import NOBODY, Meetings, Met
 from agentmicro.noise import Chance, Luck
@@ -90,6 +90,7 @@ class Seen:
         self.affordance = scene.affordance
         self.part = scene.part
         self._nearby: tuple[int, Flat, list[int]] | None = None
+        self._arranged: tuple[int, Floats] | None = None
 
     def __len__(self) -> int:
         return int(self.rows.size)
@@ -109,6 +110,13 @@ class Seen:
     def trait(self, name: str) -> NDArray[np.generic]:
         """What each agent of the batch privately is or knows, such as a signal."""
         return self._scene.traits[name][self.rows]
+
+    @property
+    def roles(self) -> NDArray[np.generic]:
+        """The role of each agent of the batch, by name: the trait "role", which acts that have roles need."""
+        if "role" not in self._scene.traits:
+            raise SpecError("the acts have roles and there is no trait 'role', expected one role name per agent")
+        return self.trait("role")
 
     @functools.cached_property
     def luck(self) -> Luck:
@@ -254,8 +262,7 @@ class Seen:
         if isinstance(kind, Number):
             return np.asarray(np.nan_to_num(np.abs(self.mean() - self.own.astype(float))))
         flat = self.flat
-        differs = flat.act != self.own[flat.row]
-        differs = np.asarray(differs.any(axis=1) if differs.ndim > 1 else differs)
+        differs = _differs(kind, flat.act, self.own[flat.row])
         total = np.bincount(flat.row, minlength=len(self))
         return np.asarray(np.bincount(flat.row, differs, minlength=len(self)) / np.maximum(total, 1))
 
@@ -319,6 +326,16 @@ class Seen:
     def _block(self) -> int:
         """How many rows are made at once: many on a sparse graph, one where a row alone is large."""
         return max(1, TOGETHER // (1 + int(self._scene.links.degrees[self.rows].max(initial=0))))
+
+    def _arrangement(self, index: int, options: int) -> tuple[tuple[int, ...], bool]:
+        """In which order one row gets the options, and whether with labels: the draws of its stream `offer`."""
+        block = max(1, TOGETHER // options)
+        first = index - index % block
+        if self._arranged is None or self._arranged[0] != first:
+            scene, rows = self._scene, self.rows[first : first + block]
+            self._arranged = first, Luck(scene.seed, "offer", scene.decisions[rows], rows)(1 + options)
+        labelled, *drawn = self._arranged[1][index - first].tolist()
+        return tuple(sorted(range(options), key=drawn.__getitem__)), labelled < 0.5
 
     def _flat(self, rows: Rows) -> Flat:
         plan = self._scene.architecture
@@ -456,10 +473,14 @@ class Observation:
     @functools.cached_property
     def offer(self) -> Offer[Any]:
         """The question as put to this agent: options in an order, and under labels, drawn by keyed luck."""
-        chance, kind = self.chance("offer"), self.affordance
+        kind = self.affordance
         if isinstance(kind, Choice | Picks):
-            labelled = chance() < 0.5
-            return _arranged(kind, chance.order(len(kind.options)), labelled)
+            return _arranged(kind, *self._seen._arrangement(self._index, len(kind.options)))
+        if isinstance(kind, Tools):
+            mine = kind.may(self._seen.only(np.array([self._index])).roles[0]) if kind.roles else kind.may(None)
+            return kind.offer(
+                order=[mine[place] for place in self.chance("offer").order(len(mine))], names=self._neighbours()
+            )
         if isinstance(kind, Message | Artifact):
             return kind.offer(names=self._neighbours())
         return kind.offer()
@@ -487,13 +508,23 @@ def _arranged(kind: Choice | Picks, order: tuple[int, ...], labelled: bool) -> O
 def _of(kind: Affordance, part: str | None) -> Affordance:
     if part is None:
         return kind
-    if not isinstance(kind, Artifact):
+    if not isinstance(kind, Artifact | Tools):
         raise RuleError(f"part {part!r}: the act is a {type(kind).__name__} and has no parts")
     return kind.part(part)
 
 
 def _column(acts: Coded, part: str | None) -> Coded:
     return acts if part is None else acts[part]
+
+
+def _differs(kind: Affordance, acts: Coded, others: Coded) -> NDArray[np.bool_]:
+    """Where two acts differ; a part that both leave blank, which may be NaN, is the same."""
+    if isinstance(kind, Tools):
+        parts = [_differs(part, acts[name], others[name]) for name, part in kind.parts.items()]
+        return np.asarray(np.any(parts, axis=0))
+    differs = acts != others
+    differs = np.asarray(differs.any(axis=1) if differs.ndim > 1 else differs)
+    return differs & ~(kind.is_blank(acts) & kind.is_blank(others)) if isinstance(kind, Number) else differs
 
 
 def _once_each(flat: Flat) -> Flat:
@@ -510,14 +541,21 @@ def _content(kind: Affordance, act: Any, reader: int) -> object:
     if isinstance(kind, Message):
         return value[reader] if kind.addressed else value
     if isinstance(kind, Artifact):
-        found = {}
-        for name, part in value.items():
-            if not _is_addressed(kind.part(name)):
-                found[name] = part
-            elif reader in part:
-                found[name] = part[reader]
-        return found
+        return _received(kind.parts, value, reader)
+    if isinstance(kind, Tools):
+        return {tool: _received(kind.actions[tool], arguments, reader) for tool, arguments in value.items()}
     return value
+
+
+def _received(parts: Mapping[str, Affordance], values: Mapping[str, Any], reader: int) -> dict[str, Any]:
+    """The parts of an act as its reader gets them, without the messages to others."""
+    found = {}
+    for name, value in values.items():
+        if not _is_addressed(parts[name]):
+            found[name] = value
+        elif reader in value:
+            found[name] = value[reader]
+    return found
 
 
 def _is_addressed(kind: Affordance) -> bool:
@@ -526,12 +564,12 @@ def _is_addressed(kind: Affordance) -> bool:
 
 def addresses(kind: Affordance) -> bool:
     """Whether an act can name whom it is for."""
-    return any(map(_is_addressed, kind.parts.values() if isinstance(kind, Artifact) else (kind,)))
+    return any(map(_is_addressed, kind.parts.values() if isinstance(kind, Artifact | Tools) else (kind,)))
 
 
 def addressed(flat: Flat, rows: Rows, kind: Affordance) -> Flat:
     """Keeps the acts whose message names their reader."""
-    parts = kind.parts if isinstance(kind, Artifact) else {}
+    parts = kind.parts if isinstance(kind, Artifact | Tools) else {}
     letters = [flat.act[name] for name, part in parts.items() if _is_addressed(part)] or [flat.act]
     readers = rows[flat.row].tolist()
     named = [

@@ -16,7 +16,6 @@ from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
 
 type Integers = NDArray[np.integer]
 type Keys = NDArray[np.uint64]
@@ -127,6 +126,12 @@ def permutation(seed: int, stream: str, size: int, decision: int = 0) -> NDArray
     return np.argsort(keys(seed, stream, decision, np.arange(size)), kind="stable")
 
 
+def _normal(uniform: Floats) -> Floats:
+    from scipy.special import ndtri
+
+    return np.asarray(ndtri(np.maximum(uniform, UNIT / 2)), np.float64)
+
+
 class Luck:
     """The draws of a batch of decisions, in the order in which one decision would ask for them.
 
@@ -161,7 +166,7 @@ class Luck:
 
     def normal(self, count: int | None = None) -> Floats:
         """Standard normal numbers, by the inverse of the distribution function."""
-        return np.asarray(ndtri(np.maximum(self(count), UNIT / 2)), np.float64)
+        return _normal(self(count))
 
     def exponential(self) -> Floats:
         """Exponential numbers with mean 1."""
@@ -206,7 +211,7 @@ class Chance:
 
     def normal(self) -> float:
         """A standard normal number."""
-        return float(ndtri(max(self(), UNIT / 2)))
+        return float(_normal(np.array(self())))
 
     def exponential(self) -> float:
         """An exponential number with mean 1."""

@@ -155,10 +155,11 @@ for _ in range(4):
     model.step()
 print(json.dumps([model.datacollector.model_vars["mean_position"][-1], model.n_calls]))
 """
+    found = ran(capfd, "herding", *SMALL, "--set", "mind=openai/fake", "--record", "other.sqlite")
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell)])
     NotebookClient(notebook, timeout=60, kernel_name="python3").execute()
     (output,) = notebook.cells[0].outputs
-    found = ran(capfd, "herding", *SMALL, "--set", "mind=openai/fake", "--record", "other.sqlite")
+    assert KEY not in str(notebook)
     assert json.loads(output.text) == [found["measures"]["mean_position"], 48]
 
 
@@ -204,7 +205,7 @@ def test_ended_in_the_middle_the_same_command_goes_on_and_repeats_nothing(capfd,
         assert code == 0
         twice = server.counts().bodies - quiet.counts().bodies
     assert quiet.counts().bodies - server.counts().bodies == Counter()
-    assert twice.total() <= 3
+    assert twice.total() <= 12  # three on the wire, and those whose commit was under way
     assert lines("made") == lines("quiet")
     if how == signal.SIGINT:
         assert started.returncode == 130
@@ -260,7 +261,7 @@ turns = 2
 [[claim]]
 says = "Some links clash."
 that = "conflicts"
-between = [0, 1]
+between = [-5, 5]
 """
 
 

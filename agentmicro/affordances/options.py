@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -94,16 +94,7 @@ class Menu:
     @cached_property
     def labels(self) -> tuple[str, ...]:
         """The labels of the options shown: A to Z, or numbers beyond 26; none where an option looks like a label."""
-        if not self.labelled:
-            return ()
-        count = len(self.shown)
-        labels = tuple(LETTERS[:count]) if count <= len(LETTERS) else tuple(str(i + 1) for i in range(count))
-        taken = set(labels)
-        for option in self.options:
-            alone = LABEL.fullmatch(bare(option))
-            if (alone and alone[1].upper() in taken) or taken & set(re.findall(r"[^\W_]+", option)):
-                return ()
-        return labels
+        return _labels(self.options, len(self.order)) if self.labelled else ()
 
     @cached_property
     def _by_label(self) -> dict[str, str]:
@@ -202,6 +193,18 @@ class Menu:
         if len(options) > 1:
             raise ReplyError(f"the reply may mean {options[0]!r} or {options[1]!r}; write the option exactly as it is")
         return self._offered(options[0])
+
+
+@lru_cache(maxsize=64)
+def _labels(options: tuple[str, ...], count: int) -> tuple[str, ...]:
+    """So many labels; none where an option looks like one of them."""
+    labels = tuple(LETTERS[:count]) if count <= len(LETTERS) else tuple(str(i + 1) for i in range(count))
+    taken = set(labels)
+    for option in options:
+        alone = LABEL.fullmatch(bare(option))
+        if (alone and alone[1].upper() in taken) or taken & set(re.findall(r"[^\W_]+", option)):
+            return ()
+    return labels
 
 
 def _grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:

@@ -244,12 +244,14 @@ def _check(studies: "Sequence[Study]", traffic: "Traffic", words: Sequence[str],
         with defined(item.minds):
             speakers += speaking(item.cls, [knobs for knobs, _ in claims.arms(item, change)])
     done = []
-    with study(traffic, speakers, None, words, lambda: str(_forecast_of_claims(studies, traffic))):
+    with study(traffic, speakers, None, words, lambda: str(_forecast_of_claims(studies, traffic))) as path:
         for item, change in studies:
             with tables.Patience(f"{item.name}: claims") as progress:
                 done.append(claims.check(item, change, progress))
             if not as_json:
                 tables.console().print(display.of_check(done[-1]))
+    if path is not None and not as_json:
+        typer.echo(f"Replies are kept in {path}.")
     return done
 
 

@@ -7,7 +7,6 @@ from typing import Any
 import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import Delaunay
 
 from agentmicro.errors import GraphError
 from agentmicro.graphs.links import Ints, Links
@@ -113,6 +112,8 @@ def random_regular_edges(n: int, k: int, seed: int) -> Ints:
 
 def delaunay_edges(n: int, seed: int) -> Ints:
     """Agents at uniform places in the unit square, linked to those next to them (Delaunay triangulation)."""
+    from scipy.spatial import Delaunay
+
     corners = Delaunay(np.random.default_rng(seed).random((n, 2))).simplices.astype(np.int64)
     return np.concatenate((corners[:, :2], corners[:, 1:], corners[:, ::2]))
 

@@ -3,15 +3,16 @@
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
 
 from agentmicro.errors import GraphError, listed
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 Ints = NDArray[np.int64]
 Rows = tuple[Ints, NDArray[np.int32]]
@@ -135,18 +136,18 @@ class Links:
         return self.degrees if self._rows is None else _still(np.bincount(self._rows[1], minlength=self.n))
 
     @cached_property
-    def matrix(self) -> csr_array:
+    def matrix(self) -> "csr_array":
         """Readers by authors: the weight of each exposure, or 1, so `matrix @ x` sums what each reader hears."""
         starts, authors = self._listed
         values = _still(np.ones(len(authors))) if self.weights is None else self.weights
-        return csr_array((values, authors, starts), shape=(self.n, self.n))
+        return _sparse(values, authors, starts)
 
     @cached_property
-    def pattern(self) -> csr_array:
+    def pattern(self) -> "csr_array":
         """Readers by authors with 1 for each exposure, whatever it weighs, so `pattern @ x` counts."""
         if self.weights is None:
             return self.matrix
-        return csr_array((np.ones(self.exposures), self.authors, self.starts), shape=(self.n, self.n))
+        return _sparse(np.ones(self.exposures), self.authors, self.starts)
 
     @cached_property
     def strengths(self) -> Weights:
@@ -214,7 +215,9 @@ class Links:
         if self._rows is None:
             return True
         starts, authors = self._rows
-        bare = csr_array((np.ones(len(authors), np.int8), authors, starts), shape=(self.n, self.n))
+        from scipy.sparse.csgraph import connected_components
+
+        bare = _sparse(np.ones(len(authors), np.int8), authors, starts)
         return bool(connected_components(bare, directed=self.directed, connection="weak", return_labels=False) == 1)
 
     def __eq__(self, other: object) -> bool:
@@ -257,6 +260,13 @@ class Links:
                 f"everyone hears everyone among {self.n} agents: {pairs} pairs are too many to list, at most "
                 f"{LISTED} agents are; use `links.complete` and `links.n` instead"
             )
+
+
+def _sparse(values: NDArray[Any], authors: NDArray[np.int32], starts: Ints) -> "csr_array":
+    """Compressed rows as SciPy has them; SciPy is loaded here, since many runs multiply nothing."""
+    from scipy.sparse import csr_array
+
+    return csr_array((values, authors, starts), shape=(len(starts) - 1, len(starts) - 1))
 
 
 def _still[Shape: tuple[int, ...], Kind: np.generic](

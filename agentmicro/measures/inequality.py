@@ -8,7 +8,6 @@ when the holders change places.
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import entr
 
 
 def gini(x: ArrayLike) -> float:
@@ -66,7 +65,8 @@ def effective_number(x: ArrayLike) -> float:
     Reference: M. O. Hill, Diversity and evenness: a unifying notation and its consequences, Ecology 54, 1973.
     """
     shares = _shares(x)
-    return float(np.exp(entr(shares).sum())) if shares.size else float("nan")
+    held = shares[shares > 0]
+    return float(np.exp(-(held @ np.log(held)))) if shares.size else float("nan")
 
 
 def _shares(x: ArrayLike) -> NDArray[np.float64]:

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit, log_expit
 
 from agentmicro.measures.columns import columns
 
@@ -141,8 +140,8 @@ def _maximum(basis: _Floats, t: _Floats, s: _Floats) -> tuple[_Floats, _Floats, 
     for _ in range(_MOST_STEPS):
         eta = basis @ estimate
         # Not `s - t p`: near certainty it would round to 0, and separation would pass for a maximum.
-        residual = s * expit(-eta) - (t - s) * expit(eta)
-        sizes, directions = np.linalg.eigh((basis * (t * expit(eta) * expit(-eta))[:, None]).T @ basis)
+        residual = s * _expit(-eta) - (t - s) * _expit(eta)
+        sizes, directions = np.linalg.eigh((basis * (t * _expit(eta) * _expit(-eta))[:, None]).T @ basis)
         if sizes[0] <= _NO_INFORMATION * sizes[-1]:
             return None
         covariance = directions / sizes @ directions.T
@@ -156,4 +155,9 @@ def _maximum(basis: _Floats, t: _Floats, s: _Floats) -> tuple[_Floats, _Floats, 
 
 
 def _loglik(eta: _Floats, t: _Floats, s: _Floats) -> float:
-    return float(s @ log_expit(eta) + (t - s) @ log_expit(-eta))
+    return float(-(s @ np.logaddexp(0, -eta) + (t - s) @ np.logaddexp(0, eta)))
+
+
+def _expit(eta: NDArray[np.float64]) -> NDArray[np.float64]:
+    """1 / (1 + exp(-eta)) without overflow; SciPy's own would be all that a run of herding loads SciPy for."""
+    return np.exp(-np.logaddexp(0, -eta))

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agentmicro.acts import Coded
-from agentmicro.affordances import Affordance, Choice, Number, Picks
-from agentmicro.errors import RuleError, SpecError
+from agentmicro.affordances import Affordance, Choice, Number, Picks, Tools
+from agentmicro.errors import RuleError, SpecError, listed
 from agentmicro.exposure import Seen
 from agentmicro.minds.mind import Decided, Outcome
 
@@ -59,6 +59,7 @@ class RuleMind:
             raise self._raised(seen, error) from error
         good = self._valid(kind, acts, blank)
         if good.all():
+            self._within_roles(seen, kind, acts)
             return Decided(acts)
         wrong = np.flatnonzero(~good & ~kind.is_blank(acts))
         if wrong.size:
@@ -66,6 +67,7 @@ class RuleMind:
             raise RuleError(
                 f"{self._where(seen, index)} returned {acts[index]!r}, which is no act: expected {kind.offer().form}"
             )
+        self._within_roles(seen, kind, acts)
         return Decided(acts, np.where(good, Outcome.VALID, Outcome.FAILED).astype(np.int8))
 
     def _valid(self, kind: Affordance, acts: Coded, blank: Coded) -> NDArray[np.bool_]:
@@ -77,6 +79,19 @@ class RuleMind:
         raise RuleError(
             f"rule {self.name!r} returned {found} for {len(blank)} agents; expected {blank.shape}, {blank.dtype}"
         )
+
+    def _within_roles(self, seen: Seen, kind: Affordance, acts: Coded) -> None:
+        """Raises when an agent calls an action that its role may not use."""
+        if not isinstance(kind, Tools) or kind.roles is None:
+            return
+        wrong = np.flatnonzero(kind.oversteps(acts, seen.roles))
+        if wrong.size:
+            index = int(wrong[0])
+            tool, role = kind.part("tool").decode(acts["tool"][index]), str(seen.roles[index])
+            raise RuleError(
+                f"{self._where(seen, index)} called the action {tool!r}, which the role {role!r} may not use: "
+                f"expected one of {listed(kind.roles[role])}"
+            )
 
     def _raised(self, seen: Seen, error: Exception) -> RuleError:
         """The error of the first agent for whom the rule raises by itself; keyed luck makes asking again harmless."""

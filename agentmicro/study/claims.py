@@ -16,7 +16,6 @@ from math import ceil, isfinite, nan, sqrt
 from typing import Any
 
 import numpy as np
-from scipy.special import stdtrit
 
 from agentmicro.errors import ScenarioError, SpecError
 from agentmicro.knobs import Scalar
@@ -191,6 +190,8 @@ def interval(values: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[float, floa
     spread = float(values.std(ddof=1))
     if spread <= SURE * max(1.0, abs(mean)):
         return float(values[0]), 0.0
+    from scipy.special import stdtrit
+
     return mean, float(stdtrit(values.size - 1, (1 + CONFIDENCE) / 2)) * spread / sqrt(values.size)
 
 

@@ -57,9 +57,7 @@ def of_forecast(found: Forecast) -> Group:
     for name, load in {**found.loads, **({"all": found.total} if len(found.loads) > 1 else {})}.items():
         spans = (load.calls, load.tokens_in, load.tokens_out)
         table.add_row(name, *map(count, spans), "unknown" if load.cost is None else usd(load.cost))
-    note = (
-        "Estimated from rendered prompts; nobody was asked. What is recorded is free; hidden thinking is extra."
-    )
+    note = "Estimated from rendered prompts; nobody was asked. What is recorded is free; hidden thinking is extra."
     return Group(Text(f"{found.runs:,} runs", "bold"), "", table, "", Text(note, "dim"))
 
 

@@ -1,8 +1,8 @@
 """What a study will ask of language models and cost: its first turns are rehearsed, and no call is made.
 
 Each agent's prompt is rendered from what it would be shown, and a stand-in answers by keyed luck. What follows the
-rehearsed turns is extrapolated: as many calls per turn, with prompts between as long as the last ones and growing as
-fast as those grew. Texts become tokens at 5 to 3 characters each, about 4. The upper end has one decision in ten asked
+rehearsed turns is extrapolated: as many calls per turn, with prompts between as long as these were and growing as
+fast as these grew. Texts become tokens at 5 to 3 characters each, about 4. The upper end has one decision in ten asked
 again, the schema as part of the prompt, and answers as long as `max_tokens` allows, or of 200 tokens where it is not
 set. A model that thinks before it answers, without `max_tokens`, may lie above all of it.
 """
@@ -169,10 +169,10 @@ class _Rehearsal:
         """What all turns ask, from those that were rehearsed."""
         rest = turns - len(self.turns)
         calls, schema, answered = (self._all(part, rest) for part in ("calls", "schema", "answered"))
-        flat, growing = self._said(rest)
+        level, growing = self._said(rest)
         again = 1 + AGAIN
         most = max(self._all("most", rest), answered / LONG)
-        sent = Span(flat / SHORT, (flat + growing) / 2 / CHARACTERS, (growing + schema) * again / LONG)
+        sent = Span(level / SHORT, (level + growing) / 2 / CHARACTERS, (growing + schema) * again / LONG)
         received = Span(answered / SHORT, answered / CHARACTERS, most * again)
         cost = None if self.price is None else sent * self.price.sent + received * self.price.received
         return Load(Span(calls, calls, calls * again), sent, received, cost)
@@ -182,13 +182,13 @@ class _Rehearsal:
         return float(known + rest * known / max(1, len(self.turns)))
 
     def _said(self, rest: int) -> tuple[float, float]:
-        """Characters of all prompts if those to come are as long as the last, and if they go on growing."""
+        """Characters of all prompts if those to come are as long as these, and if they go on growing."""
         known = [turn.said for turn in self.turns]
         if not known:
             return 0.0, 0.0
         growth = max(0.0, (known[-1] - known[0]) / (len(known) - 1)) if len(known) > 1 else 0.0
-        flat = float(sum(known) + rest * known[-1])
-        return flat, flat + growth * rest * (rest + 1) / 2
+        level = min(known[-1], sum(known) / len(known))
+        return sum(known) + rest * level, sum(known) + rest * known[-1] + growth * rest * (rest + 1) / 2
 
 
 def _as_json(load: Load) -> dict[str, Any]:

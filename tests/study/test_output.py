@@ -93,3 +93,22 @@ def test_a_run_and_its_null_share_their_seed(report):
 def test_outside_of_a_checkout_there_is_no_commit(tmp_path, monkeypatch):
     monkeypatch.setattr(output, "__file__", str(tmp_path / "agentmicro" / "study" / "output.py"))
     assert output.commit() is None
+
+
+def test_a_folder_that_holds_a_record_only_is_one_to_go_on_in(tmp_path, report):
+    for end in ("", "-wal", "-shm", ".traffic"):
+        (tmp_path / f"record.sqlite{end}").write_text("kept")
+    with folder(tmp_path) as into:
+        write(into, report, datetime.now(UTC))
+    assert (tmp_path / "record.sqlite").read_text() == "kept"
+    assert (tmp_path / "manifest.json").exists()
+
+
+def test_the_ledger_is_in_the_manifest_and_an_unknown_cost_is_null(tmp_path):
+    made = run(Voter, {"agents": 10, "mind": "scripted:chance"}, 1, 2)
+    with folder(tmp_path / "out") as into:
+        write(into, Report(made, made, ""), datetime.now(UTC))
+    found = json.loads((tmp_path / "out" / "manifest.json").read_text())["ledger"]
+    assert (found["calls"], found["cost_usd"], found["served"]) == (20, None, ["scripted:chance"])
+    (row,) = rows(tmp_path / "out" / "run.csv")
+    assert (row["n_calls"], row["cost_usd"]) == ("20", "")

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from agentmicro.errors import ScenarioError
 from agentmicro.study import scenario
+from agentmicro.study.claims import arms, check
 from agentmicro.study.scenario import load
 
 FULL = """
@@ -230,3 +231,86 @@ def test_no_file_whatever_is_in_it_gives_anything_but_a_scenario_or_a_sentence(t
     except ScenarioError as error:
         found = str(error)
     assert found == "Voter" or "case.toml" in found
+
+
+# --- minds of a scenario's own
+
+MINDS = """
+phenomenon = "herding"
+[minds.reader]
+model = "scripted:chance"
+temperature = 0.5
+system = "Be brief."
+persona = ["You are Ada.", "You are Bob."]
+recall = "last 3"
+[micro]
+agents = 6
+mind = "reader:4, uniform"
+[grow]
+seeds = 2
+turns = 2
+vary = { mind = ["reader", "uniform"] }
+[intervene]
+all = { mind = "reader" }
+[[claim]]
+says = "Somebody reads."
+that = "failure_rate"
+where = { mind = "reader" }
+against = { mind = "reader:1, uniform" }
+between = [-1, 1]
+"""
+
+
+def test_a_minds_table_is_a_mind_wherever_knobs_are(write):
+    found = load(write(MINDS))
+    speaker = found.minds["reader"]
+    assert (speaker.model, speaker.recall, speaker.options) == ("scripted:chance", "last 3", {"temperature": 0.5})
+    assert speaker.system_for(1) == "Be brief.\n\nYou are Bob."
+    assert found.micro["mind"] == "reader:4, uniform"
+    assert found.intervene["all"] == {"mind": "reader"}
+    checked = check(found)
+    assert checked.held
+    assert (checked.ledger.spent.calls, checked.ledger.served) == (2 * 2 * (6 + 1), ("scripted:chance",))
+    assert {(knobs["mind"], seeds) for knobs, seeds in arms(found)} == {
+        ("reader", 2),
+        ("reader:1, uniform", 2),
+        ("uniform", 2),
+    }
+
+
+def test_the_minds_of_one_scenario_are_unknown_to_another(write):
+    load(write(MINDS))
+    with pytest.raises(ScenarioError, match="no mind 'reader'"):
+        load(write('phenomenon = "herding"\n[micro]\nmind = "reader"'))
+
+
+def test_personas_stand_beside_the_scenario_and_nowhere_else(write, tmp_path):
+    text = 'phenomenon = "herding"\n[minds.a]\nmodel = "scripted:first"\npersona = "{}"\n'
+    (tmp_path / "people.jsonl").write_text('{"persona": "You are Ada."}\n')
+    assert load(write(text.format("people.jsonl"))).minds["a"].personas == ("You are Ada.",)
+    outside = tmp_path / "inner"
+    outside.mkdir()
+    for name in ("../people.jsonl", str(tmp_path / "people.jsonl")):
+        with pytest.raises(ScenarioError, match=r"\[minds.a\] persona = .*not outside its folder"):
+            load(write(text.format(name), "inner/case.toml"))
+
+
+@pytest.mark.parametrize(
+    ("table", "sentence"),
+    [
+        ("[minds.a]", r"\[minds.a\] model is missing"),
+        ('[minds.a]\nmodle = "x/y"', r"\[minds.a\] no key 'modle'; did you mean 'model'"),
+        ('[minds.a]\nmodel = "gpt4o-mini"', r"\[minds.a\] model = 'gpt4o-mini': .*did you mean 'gpt-4o-mini'"),
+        ('[minds.a]\nmodel = "scripted:frist"', r"\[minds.a\] model = 'scripted:frist': .*did you mean 'first'"),
+        ('[minds.a]\nmodel = "x/y"\ntemperature = "hot"', r"\[minds.a\] temperature = 'hot': expected int, float"),
+        ('[minds.a]\nmodel = "x/y"\nrecall = "lats 5"', r"\[minds.a\] recall = 'lats 5'.*did you mean 'last'"),
+        ('[minds.a]\nmodel = "x/y"\nreasks = 11', r"\[minds.a\] reasks = 11: expected a whole number from 0 to 10"),
+        ('[minds.uniform]\nmodel = "x/y"', r"\[minds.uniform\] Herding has a mind of that name"),
+        ('[minds."a b"]\nmodel = "x/y"', r"\[minds.a b\] expected a name of letters, digits, - and _"),
+        ("[minds]\na = 3", r"\[minds\] a = 3: expected a table"),
+    ],
+)
+def test_what_is_wrong_in_a_minds_table_is_a_sentence_that_says_where(write, table, sentence):
+    with pytest.raises(ScenarioError, match=sentence) as caught:
+        load(write(f'phenomenon = "herding"\n{table}'))
+    assert str(caught.value).startswith("case.toml: ")
