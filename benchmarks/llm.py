@@ -23,7 +23,6 @@ from benchmarks import language, transports
 from benchmarks.bench import table
 from benchmarks.timing import Measurement
 
-NEAR = 0.02
 SERVERS = runpy.run_path(str(Path(__file__).parents[1] / "tests" / "servers.py"))
 
 
@@ -34,13 +33,13 @@ def measured(quick: bool) -> list[Measurement]:
         folder = Path(stack.enter_context(TemporaryDirectory()))
         slow, near, fast = (
             stack.enter_context(SERVERS["apart"]("--latency", str(latency)))
-            for latency in (transports.LATENCY, NEAR, 0)
+            for latency in (transports.LATENCY, transports.NEAR, 0)
         )
         found = asyncio.run(transports.measured(slow, fast, repeats, decisions))
         opened = SERVERS["counted"](slow)["opened"]
         print(f"connections opened at the slow server: {opened} by three clients", file=sys.stderr)
         agents, turns = (30, 2) if quick else (1_000, 10)
-        place = language.Place(slow, near, fast, folder, NEAR, agents, turns, repeats)
+        place = language.Place(slow, near, fast, folder, agents, turns, repeats)
         return [*found, *language.measured(place)]
 
 

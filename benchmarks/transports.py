@@ -9,7 +9,7 @@ from agentmicro.completion.seam import Reply, Request, Transport
 from benchmarks.timing import Measurement, Pairs, compared
 
 MODEL = "openai/loopback"
-DECISIONS, IN_FLIGHT, LATENCY = 100, 64, 0.05
+DECISIONS, IN_FLIGHT, LATENCY, NEAR = 100, 64, 0.05, 0.02
 IDEAL = -(-DECISIONS // IN_FLIGHT) * LATENCY
 WHAT = f"{DECISIONS} decisions, {LATENCY * 1000:.0f} ms, {IN_FLIGHT} in flight"
 LONG = 60.0

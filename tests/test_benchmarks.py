@@ -39,3 +39,21 @@ def test_one_benchmark_alone_writes_to_a_file(tmp_path):
     assert done.returncode == 0, done.stderr
     assert done.stdout == ""
     assert {json.loads(line)["name"] for line in out.read_text(encoding="utf-8").splitlines()} == {"luck"}
+
+
+def test_the_quick_benchmarks_of_language_minds_print_every_measurement():
+    command = [sys.executable, "-m", "benchmarks.llm", "--quick"]
+    done = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, "NO_COLOR": "1"}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    names = [line["name"] for line in lines]
+    societies = {"society, direct", "society, litellm", "society, all layers", "society, waves"}
+    assert {"direct turn", "litellm turn", *societies, "replay, society", "replay, client"} <= set(names)
+    assert [name for name in names if name.startswith("layer: ")] == [
+        f"layer: {layer}" for layer in ("above the client", "client", "transport", "record")
+    ]
+    for line in lines:
+        assert line["n"] >= 1
+        assert line["low"] is None or line["low"] <= line["ratio"] <= line["high"]

@@ -147,13 +147,13 @@ def test_what_cannot_be_asked_is_one_sentence(capsys, tmp_path, paid, words, sen
     assert list(tmp_path.iterdir()) == []
 
 
-def test_minds_that_differ_in_what_holds_for_a_run_need_a_flag(capsys, tmp_path, paid):
-    table = '[minds.{}]\nmodel = "openai/{}"\nprice_in = {}\nprice_out = 1.0\n'
-    tables = table.format("a", "one", 1.0) + table.format("b", "two", 2.0)
+def test_each_mind_has_its_own_price_and_a_flag_holds_for_all(capsys, tmp_path, paid):
+    table = '[minds.{}]\nmodel = "openai/{}"\nprice_in = {}\nprice_out = {}\n'
+    tables = table.format("a", "one", 0.0, 0.0) + table.format("b", "two", 2.0, 2.0)
     (tmp_path / "case.toml").write_text(f'phenomenon = "channels"\n{tables}[micro]\nminds = "a:5, b"\n')
-    code, _, err = call(capsys, "run", "case.toml", "--yes")
+    code, _, err = call(capsys, "run", "case.toml")
     assert code == 1
-    assert "the minds differ in price_in (1.0, 2.0), and one holds for all of a run: give --price-in" in err
+    assert err.startswith("error: openai/two may cost money")
     assert call(capsys, "run", "case.toml", "--price-in", "3", "--max-cost", "0")[0] == 3
 
 

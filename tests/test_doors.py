@@ -330,65 +330,6 @@ def test_what_cannot_be_read_is_asked_again_with_what_was_wrong(server, capfd):
     assert all("cannot be used" in messages[2]["content"] for messages in again)
 
 
-# --- who is asked, and what it recalls
-
-TABLE = """
-phenomenon = "channels"
-[minds.radio]
-model = "openai/fake"
-temperature = 0.5
-{more}
-[micro]
-agents = 6
-minds = "radio:4, first-free"
-"""
-
-
-def prompts(server, capfd, tmp_path, more):
-    """What the server was asked, in the order of the calls, in five turns."""
-    asked = []
-    server.answer = lambda body: asked.append(body) or reading(body)
-    (tmp_path / "case.toml").write_text(TABLE.format(more=more))
-    found = ran(capfd, "case.toml", "--turns", "5", "--concurrency", "1")
-    assert found["minds"] == {"radio": 4, "first-free": 2}
-    return asked
-
-
-def episodes(body):
-    return re.findall(r"^- turn (\d+):", body["messages"][-1]["content"], re.MULTILINE)
-
-
-def test_a_minds_table_sets_sampling_and_recall_is_nothing_if_nobody_says(server, capfd, tmp_path):
-    asked = prompts(server, capfd, tmp_path, "")
-    assert len(asked) == 20
-    assert {body["temperature"] for body in asked} == {0.5}
-    assert not any("What you remember" in body["messages"][-1]["content"] for body in asked)
-
-
-def test_the_last_turns_are_told(server, capfd, tmp_path):
-    asked = prompts(server, capfd, tmp_path, 'recall = "last 2"')
-    assert [episodes(body) for body in asked[::4]] == [[], ["1"], ["1", "2"], ["2", "3"], ["3", "4"]]
-
-
-def test_a_summary_is_a_recorded_decision_of_the_mind(server, capfd, tmp_path):
-    asked = prompts(server, capfd, tmp_path, 'recall = "summarised 2"')
-    folds = [body for body in asked if "Sum up what you remember" in body["messages"][-1]["content"]]
-    assert len(folds) == 8
-    summaries = {json.loads(reading(body))["summary"] for body in folds}
-    last = asked[-1]["messages"][-1]["content"]
-    assert re.search(r"Your summary of what was before: (summary \d+)", last)[1] in summaries
-    found = ran(capfd, "case.toml", "--turns", "5", "--mode", "replay")
-    assert found["ledger"]["replayed"] == 28
-
-
-def test_each_agent_is_told_who_it_is(server, capfd, tmp_path):
-    (tmp_path / "people.csv").write_text("persona\nYou are Ada.\nYou are Bob.\n")
-    asked = prompts(server, capfd, tmp_path, 'system = "Be brief."\npersona = "people.csv"')
-    assert all(body["messages"][0]["role"] == "system" for body in asked)
-    told = Counter(body["messages"][0]["content"] for body in asked)
-    assert set(told) == {"Be brief.\n\nYou are Ada.", "Be brief.\n\nYou are Bob."}
-
-
 # --- keys
 
 

@@ -403,13 +403,14 @@ class ToolsOffer(Offer[Tools]):
                 continue
             found.append(self._spoken(match[1], text[at : end - 1]) if match[1] else self.read_value(raw))
             rest, at, done = rest + text[done : match.start()], end, end
-        rest = stripped_marks(rest + text[done:])
+        rest = (rest + text[done:]).strip()
         if not found:
             raise self._unknown(text)
         one = agreed(found)
-        if rest and "call" in one.how and NEGATION.search(fold(rest)):
+        if "call" in one.how and NEGATION.search(fold(rest)):
             raise ReplyError(f"the reply {quoted(text)} has a negation beside the call; answer with the call alone")
-        return parsed(one.value, *one.how, *(["prose"] if rest else []))
+        around = "prose" if stripped_marks(rest) else "marks"
+        return parsed(one.value, *one.how, *([around] if rest else []))
 
     def _spoken(self, name: str, text: str) -> Parsed:
         """The call with the arguments that stand in the brackets of `vote(post="A", up="up")`, by name or by place."""

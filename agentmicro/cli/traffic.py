@@ -81,7 +81,6 @@ def study(
     from agentmicro.completion.session import Session, Settings, home
 
     path = traffic.record or place or home()
-    traffic = _of_tables(traffic, speakers)
     if traffic.mode is not Mode.REPLAY:
         _allowed(traffic, speakers, expectation)
     settings = Settings(
@@ -105,33 +104,23 @@ def study(
             raise
 
 
-def _of_tables(traffic: Traffic, speakers: "Sequence[Speaker]") -> Traffic:
-    """The flags, and where they are silent what the minds' tables say; a session has one price and one transport."""
-    found = {item.name: getattr(traffic, item.name) for item in fields(Traffic)}
-    for name in ("price_in", "price_out", "transport"):
-        if found[name] in (None, ""):
-            said = list(dict.fromkeys(getattr(speaker, name) for speaker in speakers))
-            if len(said) > 1:
-                flag = f"--{name.replace('_', '-')}"
-                given = listed("none" if value in (None, "") else value for value in said)
-                raise SpecError(f"the minds differ in {name} ({given}), and one holds for all of a run: give {flag}")
-            found[name] = said[0]
-    return Traffic(**found)
-
-
 def _allowed(traffic: Traffic, speakers: "Sequence[Speaker]", expectation: Callable[[], str]) -> None:
     """Refuses what cannot be asked or kept, and asks for leave where money is spent without a ceiling."""
     from agentmicro.completion.prices import price_of
 
     paid = []
     for speaker in speakers:
-        price = price_of(None, speaker.model, traffic.price_in, traffic.price_out)
+        sent = speaker.price_in if traffic.price_in is None else traffic.price_in
+        received = speaker.price_out if traffic.price_out is None else traffic.price_out
+        price = price_of(None, speaker.model, sent, received)
         if price is None and traffic.ceilings.usd is not None:
             raise SpecError(
                 f"--max-cost {traffic.ceilings.usd:g}: the price of {speaker.model} is unknown; give --price-in and "
                 "--price-out, or a ceiling with --max-tokens or --max-calls"
             )
-        if not _local(speaker, traffic.transport) and (price is None or price.sent or price.received):
+        if not _local(speaker, traffic.transport or speaker.transport) and (
+            price is None or price.sent or price.received
+        ):
             paid.append(speaker.model)
     spending = (traffic.ceilings.usd, traffic.ceilings.tokens, traffic.ceilings.calls)
     if not paid or traffic.yes or any(ceiling is not None for ceiling in spending):

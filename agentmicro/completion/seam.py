@@ -31,6 +31,8 @@ class Request:
     attempt: the run's seed, who asks, its n-th decision, and how often it was asked again. system: who the model is to
     be. again: earlier replies to this question, each with what was wrong with it. options: sampling parameters by the
     names of the OpenAI protocol, such as temperature and max_tokens. base_url: the server, where it is not the default.
+    transport, price_in, price_out: how to reach it and what it costs (USD per million tokens), where the session does
+    not say; these three do not change what is asked, so the record does not tell requests apart by them.
     """
 
     model: str
@@ -44,6 +46,9 @@ class Request:
     again: tuple[tuple[str, str], ...] = ()
     options: Mapping[str, Scalar] = field(default_factory=dict, hash=False)
     base_url: str | None = None
+    transport: str = ""
+    price_in: float | None = None
+    price_out: float | None = None
 
     @property
     def messages(self) -> list[dict[str, str]]:

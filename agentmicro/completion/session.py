@@ -87,15 +87,15 @@ class Opened:
         recording = settings.mode is Mode.RECORD
         self.record = None if settings.mode is Mode.OFF else Record(path, read_only=not recording)
         self.limiter = Limiter(settings.limits, board_at(Path(f"{path}.traffic") if recording else None))
-        self._transports: dict[tuple[str, str | None], Transport] = {}
+        self._transports: dict[tuple[str, str | None, str], Transport] = {}
         self._health: dict[tuple[str, str | None], Health] = {}
 
     def transport(self, request: Request) -> Transport:
         """The transport to a request's model, made when first needed."""
-        place = (request.model, request.base_url)
+        place = (request.model, request.base_url, self.settings.transport or request.transport)
         if place not in self._transports:
             make = self.settings.factory or _reached(self.settings.limits.concurrency)
-            self._transports[place] = make(*place, self.settings.transport)
+            self._transports[place] = make(*place)
         return self._transports[place]
 
     def health(self, request: Request) -> Health:
@@ -103,8 +103,9 @@ class Opened:
         return self._health.setdefault((request.model, request.base_url), Health())
 
     def priced(self, request: Request, reply: Reply) -> Reply:
-        """The reply at the session's own prices, where it has some."""
-        sent, received = self.settings.price_in, self.settings.price_out
+        """The reply at the prices of the session, or else of the request, where there are some."""
+        sent = request.price_in if self.settings.price_in is None else self.settings.price_in
+        received = request.price_out if self.settings.price_out is None else self.settings.price_out
         if sent is None and received is None:
             return reply
         from agentmicro.completion.prices import cost
@@ -218,7 +219,7 @@ def session(path: Path | str | None = None, mode: Mode | str = Mode.RECORD, **se
 def current() -> Session:
     """The session that was begun last and has not ended; without one, the user's own record.
 
-    AGENTMICRO_MAX_CONCURRENCY and AGENTMICRO_MAX_COST (USD, for everything in that record) are its ceilings.
+    AGENTMICRO_MAX_CONCURRENCY is its ceiling of calls in flight and AGENTMICRO_MAX_COST, in USD, that of each run.
     """
     global _default
     with _lock:
@@ -235,7 +236,7 @@ def current() -> Session:
 def _environment() -> Settings:
     concurrency = _number("AGENTMICRO_MAX_CONCURRENCY")
     limits = Limits() if concurrency is None else Limits(int(concurrency))
-    return Settings(home(), limits=limits, budget=Budget(study=Ceilings(usd=_number("AGENTMICRO_MAX_COST"))))
+    return Settings(home(), limits=limits, budget=Budget(run=Ceilings(usd=_number("AGENTMICRO_MAX_COST"))))
 
 
 def _number(name: str) -> float | None:

@@ -100,6 +100,9 @@ class LanguageMind:
             system=self.speaker.system_for(observation.row),
             options=self.speaker.options,
             base_url=self.speaker.base_url,
+            transport=self.speaker.transport,
+            price_in=self.speaker.price_in,
+            price_out=self.speaker.price_out,
         )
 
     def _answers(self, observations: Sequence[Observation], requests: list[Request]) -> list[Answer]:
