@@ -223,13 +223,8 @@ def test_an_offer_shows_its_actions_in_order_with_the_ranges_of_their_arguments(
 
 
 def test_the_schema_has_one_closed_alternative_per_action_on_offer() -> None:
-    def exactly(properties: dict[str, Any]) -> dict[str, Any]:
-        return {
-            "type": "object",
-            "properties": properties,
-            "required": list(properties),
-            "additionalProperties": False,
-        }
+    def exactly(parts: dict[str, Any]) -> dict[str, Any]:
+        return {"type": "object", "properties": parts, "required": list(parts), "additionalProperties": False}
 
     choices = {"post": {"type": "string", "enum": ["A", "B"]}, "up": {"type": "string", "enum": ["up", "down"]}}
     alternatives = [exactly({"wait": exactly({})}), exactly({"vote": exactly(choices)})]

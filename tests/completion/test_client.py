@@ -329,7 +329,7 @@ def test_without_a_session_the_users_own_record_and_the_environments_limits_hold
     assert found is current()
     assert found.settings.path == home() == tmp_path / "record.sqlite"
     assert found.settings.limits.concurrency == 7
-    assert found.settings.budget.study.usd == 2.5
+    assert found.settings.budget.run.usd == 2.5
     monkeypatch.setenv("AGENTMICRO_MAX_COST", "much")
     with pytest.raises(SpecError, match="AGENTMICRO_MAX_COST = 'much': expected a number"):
         current()
