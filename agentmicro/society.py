@@ -241,7 +241,7 @@ class Society(mesa.Model):
         seen = self.expose(rows)
         decided = self.decide(seen)
         if self.trace is not None:
-            self.trace.write(self, seen, decided)
+            self.trace.write(seen, decided, [self.minds[seat].name for seat in self.seats[seen.rows].tolist()])
         self.settle(seen, decided)
 
     def expose(self, rows: Rows) -> Seen:

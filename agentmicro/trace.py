@@ -6,10 +6,10 @@ artefact of position can be measured.
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import floor
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 import networkx as nx
 import numpy as np
@@ -17,9 +17,6 @@ import numpy as np
 from agentmicro.affordances import Affordance
 from agentmicro.exposure import Seen
 from agentmicro.minds import Decided, Outcome
-
-if TYPE_CHECKING:
-    from agentmicro.society import Society
 
 type Entry = dict[str, Any]
 
@@ -35,23 +32,23 @@ class Trace:
         self._entries: list[Entry] = []
         self._file: IO[str] | None = None
 
-    def write(self, society: "Society", seen: Seen, decided: Decided) -> None:
-        """Adds one entry for each decision of a batch, before it settles."""
+    def write(self, seen: Seen, decided: Decided, minds: Sequence[str]) -> None:
+        """Adds one entry for each decision of a batch, with the name of its mind, before it settles."""
         for index, row in enumerate(seen.rows.tolist()):
+            one = seen.one(index)
             outcome = Outcome.VALID if decided.outcomes is None else Outcome(int(decided.outcomes[index]))
             entry: Entry = {
                 "time": seen.time,
                 "agent": row,
-                "name": seen.one(index).name,
-                "decision": int(society.decisions[row]),
-                "mind": society.minds[society.seats[row]].name,
+                "name": one.name,
+                "decision": one.decision[1],
+                "mind": minds[index],
                 "saw": [exposure._asdict() for exposure in seen.heard(index)],
                 "act": _act(seen.asked, decided, index),
                 "outcome": outcome.name.lower(),
             }
             if decided.said is not None:
-                offer = seen.one(index).offer
-                entry |= {"said": decided.said[index], "order": offer.order, "labelled": offer.labelled}
+                entry |= {"said": decided.said[index], "order": one.offer.order, "labelled": one.offer.labelled}
             self._add(entry)
 
     def __iter__(self) -> Iterator[Entry]:

@@ -28,7 +28,7 @@ SERVERS = runpy.run_path(str(Path(__file__).parents[1] / "tests" / "servers.py")
 
 def measured(quick: bool) -> list[Measurement]:
     """All measurements, and on standard error how many connections the slow server saw."""
-    repeats, decisions = (1, 40) if quick else (9, 2000)
+    repeats, decisions = (1, 20) if quick else (9, 2000)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory()))
         slow, near, fast = (
@@ -38,7 +38,7 @@ def measured(quick: bool) -> list[Measurement]:
         found = asyncio.run(transports.measured(slow, fast, repeats, decisions))
         opened = SERVERS["counted"](slow)["opened"]
         print(f"connections opened at the slow server: {opened} by three clients", file=sys.stderr)
-        agents, turns = (30, 2) if quick else (1_000, 10)
+        agents, turns = (16, 2) if quick else (1_000, 10)
         place = language.Place(slow, near, fast, folder, agents, turns, repeats)
         return [*found, *language.measured(place)]
 

@@ -80,7 +80,7 @@ async def measured(slow: str, fast: str, repeats: int, decisions: int) -> list[M
         "rate": (sending(brisk), bare(fast)),
     }
     for call in (sending(direct), sending(quick), *both["turn"], *both["rate"]):
-        await turn(call)  # connections, caches and imports are not what is measured
+        await turn(call, min(DECISIONS, decisions))  # connections, caches and imports are not what is measured
     turns: Pairs = [((await turn(sending(direct)))[0], IDEAL) for _ in range(repeats)]
     lites: Pairs = [tuple([(await turn(call))[0] for call in both["turn"]]) for _ in range(repeats)]  # type: ignore[misc]
     direct_rates = [await turn(sending(quick), decisions) for _ in range(repeats)]

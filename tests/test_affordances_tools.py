@@ -348,7 +348,6 @@ def test_the_structured_reply_may_lack_its_object() -> None:
         ("", "the reply is empty"),
         ("null", "the reply is empty"),
         ('{"tools": null}', "the reply '{\"tools\": null}' calls none of the actions on offer: post, vote, wait, rate"),
-        ("I shall see.", "the reply 'I shall see.' calls none of the actions on offer: post, vote, wait, rate"),
         ("wat", "the reply 'wat' calls none of the actions on offer: post, vote, wait, rate; did you mean 'wait'?"),
         (
             '{"post": "A", "up": "up"}',
@@ -368,7 +367,6 @@ def test_the_structured_reply_may_lack_its_object() -> None:
         ),
         ('{"vote": {"post": "A"}}', "the argument 'up' of the action 'vote' is missing, expected post, up"),
         ("vote", "the argument 'post' of the action 'vote' is missing, expected post, up"),
-        ('{"vote": ["A", "up"]}', "the arguments of the action 'vote' are no JSON object of post, up"),
         ('{"vote": "A, up"}', "the arguments of the action 'vote' are no JSON object of post, up"),
         (
             '{"vote": {"post": "A", "Post": "B", "up": "up"}}',

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from agentmicro import exposure
 from agentmicro.affordances import Choice, Number
 from agentmicro.architecture import (
     Agents,
@@ -24,6 +25,7 @@ from agentmicro.architecture import (
 )
 from agentmicro.exposure import Seen
 from agentmicro.minds import Minds
+from agentmicro.phenomena.channels import Channels
 from agentmicro.society import Seed, Society
 
 NAMES = ("communication", "visibility", "latency", "loss", "shown", "turns", "memory")
@@ -387,3 +389,17 @@ def test_what_was_shown_earlier_stays_before_the_agent(memory, silence):
         earlier = [t for t in range(int(time), 0, -1) if time - t < reach]
         union = {item for t in earlier for item in exposures(now.views[reader, float(t)], t)}
         assert sorted(exposures(view, time), key=str) == sorted(union, key=str)
+
+
+@pytest.mark.parametrize("together", [1, 13, 40])
+def test_views_are_the_same_however_many_are_made_at_once(monkeypatch, together):
+    def told():
+        made = Channels(agents=30, graph="scale_free", minds="scripted:chance", memory=1, loss=0.2, rng=3)
+        for _ in range(3):
+            made.step()
+        seen = made.expose(made.acts.rows)
+        return [(seen.heard(row), made.prompt(seen.one(row)), seen.one(row).offer.order) for row in range(30)]
+
+    before = told()
+    monkeypatch.setattr(exposure, "TOGETHER", together)
+    assert told() == before

@@ -1,16 +1,11 @@
-"""The loopback server as a program of its own, and the benchmark that needs it."""
+"""The loopback server as a program of its own."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
 from servers import apart, counted
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 def ask(url: str, **options: object) -> str:
@@ -34,14 +29,3 @@ def test_it_answers_fails_where_it_is_told_to_counts_and_dies():
         assert (found["calls"], found["in_flight"], sorted(found["bodies"].values())) == (5, 0, [1, 4])
         with pytest.raises(OSError):
             ask(url)
-
-
-def test_the_quick_benchmark_of_calls_prints_one_json_line_for_each_measurement():
-    command = [sys.executable, "-m", "benchmarks.llm", "--quick"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    lines = [json.loads(line) for line in done.stdout.splitlines()]
-    assert {"direct turn", "litellm turn", "direct wall", "litellm wall", "direct processor", "litellm processor"} == {
-        line["name"] for line in lines
-    }
-    assert all(line["ours"] > 0 for line in lines)

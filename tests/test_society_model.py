@@ -1,82 +1,13 @@
 """The society as a Mesa model: who sits where, what the constructor takes, and the handles on its rows."""
 
-from typing import Any, ClassVar, Literal
-
 import mesa
 import numpy as np
 import pytest
+from lab import Lab, run
 
-from agentmicro.affordances import Number
-from agentmicro.architecture import (
-    Agents,
-    Architecture,
-    Communication,
-    Graph,
-    Latency,
-    Loss,
-    Memory,
-    Shown,
-    Turns,
-    Visibility,
-)
 from agentmicro.errors import KnobError, MindError, SpecError
-from agentmicro.exposure import Seen
-from agentmicro.minds import Decided, Minds
-from agentmicro.society import Member, Seed, Society, seed_of
-from agentmicro.trace import Trace
-
-NAMES = ("communication", "visibility", "latency", "loss", "shown", "turns", "memory")
-
-
-def mover(seen: Seen) -> Any:
-    """Moves towards what it hears, with some luck: every difference in what is heard or drawn shows."""
-    return np.clip(np.nan_to_num(seen.mean(), nan=0.1) * 0.9 + seen.luck() * 0.1, 0, 1)
-
-
-def moody(seen: Seen, silence: float = 0.3) -> Any:
-    """As mover, but now and then it says nothing."""
-    return np.where(seen.luck() < silence, np.nan, mover(seen))
-
-
-class Lab(Society):
-    """A society with every knob."""
-
-    rules: ClassVar = {"mover": mover, "moody": moody}
-    live: ClassVar = frozenset({"price"})
-
-    def __init__(
-        self,
-        agents: Agents = 8,
-        graph: Graph = "ring",
-        communication: Communication = "network",
-        visibility: Visibility = "full",
-        latency: Latency = 0,
-        loss: Loss = 0.0,
-        shown: Shown = 0,
-        turns: Turns = "simultaneous",
-        memory: Memory = 0,
-        price: Literal["low", "high"] = "low",
-        size: int = 3,
-        minds: Minds = "mover",
-        rng: Seed = None,
-    ) -> None:
-        plan = dict(zip(NAMES, (communication, visibility, latency, loss, shown, turns, memory), strict=True))
-        super().__init__(
-            Number(0, 1), agents=agents, graph=graph, architecture=Architecture(**plan), minds=minds, rng=rng
-        )
-        self.adapted: list[Any] = []
-        self.begin(self.luck("start")())
-
-    def adapt(self, name, value):
-        self.adapted.append((self.time, name, value))
-
-
-def run(length: int = 6, society: type[Society] = Lab, **knobs: Any) -> Any:
-    made = society(**{"rng": 1} | knobs)
-    made.trace = Trace()
-    for _ in range(length):
-        made.step()
-    return made
+from agentmicro.minds import Decided
+from agentmicro.society import Member, seed_of
 
 
 class Flaky:

@@ -220,7 +220,6 @@ def test_a_language_mind_only_ever_uses_what_its_role_may(turns: Any) -> None:
     assert tools_of(entry for entry in society.trace if not entry["agent"] % 2) == {"post", "vote", "wait", "rate"}
 
 
-@pytest.mark.xfail(reason="scripted:chance does not draw from the alternatives (anyOf) of a schema yet")
 def test_the_scripted_chance_calls_validly() -> None:
     society = forum(5, minds="scripted:chance")
     assert society.outcomes[Outcome.VALID] == society.n_decisions

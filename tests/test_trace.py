@@ -125,7 +125,7 @@ def test_any_text_comes_back_from_the_file(tmp_path, text):
     trace, made = Trace(tmp_path / "run.jsonl"), Lab(agents=3, graph="empty", rng=1)
     made.trace = trace
     seen = made.expose(made.acts.rows)
-    trace.write(made, seen, Decided(np.zeros(3, np.int8), None, (text,) * 3))
+    trace.write(seen, Decided(np.zeros(3, np.int8), None, (text,) * 3), ["somebody"] * 3)
     assert [entry["said"] for entry in trace] == [text] * 3
 
 

@@ -49,7 +49,7 @@ class Artifact(Affordance):
         for name, part in parts.items():
             if not isinstance(name, str) or not name.strip():
                 raise SpecError(f"Artifact: the part name {name!r} is no text, expected words")
-            if not isinstance(part, Affordance) or isinstance(part, Artifact):
+            if not isinstance(part, Affordance) or hasattr(part, "parts"):
                 raise SpecError(
                     f"Artifact: the part {name!r} is {quoted(part)}, expected an affordance that has no parts"
                 )

@@ -74,6 +74,9 @@ SCRIPTS: dict[str, Script] = {"first": first, "chance": chance, "silent": silent
 
 
 def _example(schema: Mapping[str, Any], luck: Chance | None) -> object:
+    if "anyOf" in schema:
+        ways = schema["anyOf"]
+        return _example(ways[0] if luck is None else luck.choice(ways), luck)
     if "enum" in schema:
         return schema["enum"][0] if luck is None else luck.choice(schema["enum"])
     match schema.get("type"):
