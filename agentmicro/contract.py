@@ -12,6 +12,7 @@ import copy
 import json
 import math
 import pickle
+import re
 from collections.abc import Callable
 
 import mesa
@@ -20,7 +21,7 @@ import numpy as np
 from agentmicro.acts import Rows
 from agentmicro.affordances import Choice, Picks
 from agentmicro.completion import SCRIPTS, Reply, Request, Scripted
-from agentmicro.errors import listed
+from agentmicro.errors import SpecError, listed
 from agentmicro.exposure import Seen
 from agentmicro.knobs import Knob, Scalar, knobs
 from agentmicro.minds import LanguageMind
@@ -296,6 +297,23 @@ def copies_continue(cls: Phenomenon, **given: Scalar) -> None:
                 compare(cls, law, context, {"uninterrupted": rest, name: run(other)})
 
 
+def null_takes_something_away(cls: Phenomenon, **given: Scalar) -> None:
+    """The null, where there is one, is knobs that the phenomenon has, makes another run, and can be put into words."""
+    law, null = "the null takes something away", dict(cls.null)
+    base = small(cls, **{name: value for name, value in given.items() if name not in null})
+    try:
+        cls.checked(base | null)
+    except SpecError as error:
+        broken(cls, law, null, str(error))
+    run_of = {"itself": run(made(cls, base)).measures, "its null": run(made(cls, base | null)).measures}
+    if null and run_of["itself"] == run_of["its null"]:
+        broken(cls, law, null, "the run and its null measure the same")
+    ends = [{name: float(value) for name, value in rows[-1].items()} for rows in run_of.values()]
+    words = cls.finding(*ends)
+    if not words or re.search(r"\bnan\b", words):
+        broken(cls, law, null, f"the finding reads {words!r}")
+
+
 LAWS: tuple[Callable[..., None], ...] = (
     seed_fixes_the_run,
     waves_equal_one_by_one,
@@ -310,4 +328,5 @@ LAWS: tuple[Callable[..., None], ...] = (
     exposure_is_the_only_channel,
     luck_is_order_free,
     copies_continue,
+    null_takes_something_away,
 )

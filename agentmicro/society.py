@@ -25,7 +25,7 @@ from agentmicro.acts import Acts, Coded, Rows
 from agentmicro.affordances import Affordance
 from agentmicro.architecture import ALL, Architecture
 from agentmicro.completion import Account
-from agentmicro.errors import KnobError, MindError, ReplyError, SpecError, listed, nearest
+from agentmicro.errors import KnobError, MindError, ReplyError, RuleError, SpecError, listed, nearest
 from agentmicro.exposure import Flat, Names, Observation, Scene, Seen, addressed, addresses
 from agentmicro.graphs import Links
 from agentmicro.knobs import Scalar, knobs, resolve
@@ -149,7 +149,7 @@ class Society(mesa.Model):
         self._letters: list[tuple[float, Rows, Coded, float]] = []
         self._calls = np.zeros(agents)
         self._rings = np.full(agents, np.nan)
-        self._clocked = False
+        self._clocked = self._begun = False
         self._pairs: tuple[int, Rows] | None = None
         self._space: Network | None = None
         Member.create_agents(self, agents)
@@ -163,13 +163,16 @@ class Society(mesa.Model):
     @classmethod
     def prompt(cls, seen: Observation) -> str:
         """The question a language model is asked: override it with one that says what the phenomenon is about."""
-        heard = "\n".join(f"- {item.content} (x{item.count})" for item in seen.heard) or "- nothing"
-        return f"Your last act: {seen.own}.\nYou see:\n{heard}\n{seen.offer.text}\n{seen.offer.form}"
+        heard = "\n".join(f"- {item.content} ({item.count})" for item in seen.heard) or "- nothing"
+        own = "nothing yet" if seen.own is None else seen.own
+        return f"Your last act: {own}\nYou see:\n{heard}\nYou may answer:\n{seen.offer.text}\n{seen.offer.form}"
 
     @classmethod
     def finding(cls, values: Mapping[str, float], null: Mapping[str, float]) -> str:
         """What a run shows, in a sentence, from its measures and those of the null: override it."""
-        return "; ".join(f"{name} is {value:.3g} (null {null[name]:.3g})" for name, value in values.items())
+        known = {name: value for name, value in values.items() if value == value and null[name] == null[name]}
+        found = [f"{name} is {value:.3g} (null {null[name]:.3g})" for name, value in known.items()]
+        return "; ".join(found) or "Nothing can be said yet."
 
     def begin(self, acts: Coded | None = None) -> None:
         """Opens the run: the acts with which everybody starts, zealots' own, the clocks, and the first row of data."""
@@ -186,6 +189,7 @@ class Society(mesa.Model):
                 self.acts.write(rows, self.affordance.encode_many([value] * rows.size), 0.0)
         if self._public is not self.acts:
             self._public.copy(self.acts)
+        self._begun = True
         self.datacollector.collect(self)
 
     def acting(self) -> Rows:
@@ -215,12 +219,16 @@ class Society(mesa.Model):
 
     def rows_at(self, place: str, count: int, stream: str = "start") -> Rows:
         """So many agents at a place of the network (`random`, `hubs`, `leaves`, `first`, `last`), by keyed luck."""
+        if count > len(self.acts.rows):
+            raise SpecError(f"{count:,} agents were to be chosen ({place}), and there are {len(self.acts.rows):,}")
         return candidates(place, self.links, permutation(self.seed, stream, len(self.acts.rows)))[:count]
 
     # --- the loop
 
     def step(self) -> None:
         """One turn of everybody who may act, then a row of data."""
+        if not self._begun:
+            raise RuleError(f"{type(self).__name__} never called begin(); call it at the end of its constructor")
         for mind in self.minds:
             mind.ready()
         self._advance()
@@ -276,6 +284,7 @@ class Society(mesa.Model):
         acts = seen.asked.blank(len(seen))
         outcomes = np.zeros(len(seen), np.int8)
         said = [""] * len(seen)
+        asked = [""] * len(seen)
         seats = self.seats[seen.rows]
         for index in np.unique(seats).tolist():
             mine = np.flatnonzero(seats == index)
@@ -285,7 +294,10 @@ class Society(mesa.Model):
                 outcomes[mine] = decided.outcomes
             for row, text in zip(mine.tolist(), decided.said or (), strict=False):
                 said[row] = text
-        return Decided(acts, outcomes if outcomes.any() else None, tuple(said) if any(said) else None)
+            for row, text in zip(mine.tolist(), decided.asked or (), strict=False):
+                asked[row] = text
+        ended = outcomes if outcomes.any() else None
+        return Decided(acts, ended, tuple(said) if any(said + asked) else None, tuple(asked) if any(asked) else None)
 
     def settle(self, seen: Seen, decided: Decided) -> None:
         """Micro to macro: usable acts become standing acts and part of the world; every decision is counted."""

@@ -1,7 +1,7 @@
 """The trace: who saw what when deciding what, one line of JSON per decision, and the influence graph made from it.
 
-Where minds talk, an entry also has the raw text, and the order and labels in which the options were put, so that an
-artefact of position can be measured.
+Where minds talk, an entry also has the question and the raw text of the reply, and the order and labels in which the
+options were put, so that an artefact of position can be measured.
 """
 
 import json
@@ -47,6 +47,8 @@ class Trace:
                 "act": _act(seen.asked, decided, index),
                 "outcome": outcome.name.lower(),
             }
+            if decided.asked is not None:
+                entry["asked"] = decided.asked[index]
             if decided.said is not None:
                 entry |= {"said": decided.said[index], "order": one.offer.order, "labelled": one.offer.labelled}
             self._add(entry)

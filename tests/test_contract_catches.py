@@ -325,6 +325,29 @@ COMPARED = (
     "seed_fixes_the_run waves_equal_one_by_one simultaneity_is_latency shuffle_do_is_a_turn knobs_rebuild_the_run "
     "luck_is_order_free"
 )
+# --- the null
+
+
+class SameNull(Good):
+    """Its null takes nothing away."""
+
+    null: ClassVar = {"mind": "crowd"}
+
+
+class NoNull(Good):
+    """Its null is no knob that it has."""
+
+    null: ClassVar = {"minds": "random"}
+
+
+class SaysNan(Good):
+    """Its finding shows a number that is none."""
+
+    @classmethod
+    def finding(cls, values, null):
+        return f"died at turn {float('nan'):g}"
+
+
 CATCHES = {
     Good: "",
     DeadKnob: "every_knob_matters",
@@ -344,13 +367,16 @@ CATCHES = {
     HidesExposure: "prompts_say_everything",
     HidesCounts: "prompts_say_everything",
     OwnOrder: "prompts_say_everything",
-    RandomPrompt: "prompts_say_everything exposure_is_the_only_channel",
+    RandomPrompt: "prompts_say_everything exposure_is_the_only_channel replies_replay",
     Infinite: "silence_is_counted",
     Raising: "silence_is_counted",
     FillsIn: "silence_is_counted",
     Unpicklable: "copies_continue",
     Forgets: "copies_continue",
     WhoAsks: "replies_replay",
+    SameNull: "null_takes_something_away",
+    NoNull: "null_takes_something_away",
+    SaysNan: "null_takes_something_away",
 }
 
 

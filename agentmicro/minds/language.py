@@ -70,12 +70,13 @@ class LanguageMind:
         observations = [seen.one(index) for index in range(len(seen))]
         self._fold(observations)
         requests = [self.request(observation) for observation in observations]
+        asked = tuple(request.prompt for request in requests)
         answers = self._answers(observations, requests)
         for observation, answer in zip(observations, answers, strict=True):
             self._remember(observation, answer)
         acts = seen.asked.encode_many([answer.value for answer in answers])
         outcomes = np.array([answer.outcome for answer in answers], np.int8)
-        return Decided(acts, outcomes, tuple(answer.text for answer in answers))
+        return Decided(acts, outcomes, tuple(answer.text for answer in answers), asked)
 
     def request(self, observation: Observation) -> Request:
         """The question to one agent: what it recalls, then what the phenomenon asks."""

@@ -26,11 +26,15 @@ USABLE = Outcome.REASKED
 
 
 class Decided(NamedTuple):
-    """The acts of a batch, coded, and how each decision ended; None where all are valid. `said`: raw texts if any."""
+    """The acts of a batch, coded, and how each decision ended; None where all are valid.
+
+    said, asked: where minds talk, the raw text of each last reply and of each question.
+    """
 
     acts: Coded
     outcomes: NDArray[np.int8] | None = None
     said: tuple[str, ...] | None = None
+    asked: tuple[str, ...] | None = None
 
 
 class Mind(Protocol):

@@ -65,7 +65,7 @@ class RuleMind:
         if wrong.size:
             index = int(wrong[0])
             raise RuleError(
-                f"{self._where(seen, index)} returned {acts[index]!r}, which is no act: expected {kind.offer().form}"
+                f"{self._where(seen, index)} returned {acts[index]}, which is no act: expected {_codes(kind)}"
             )
         self._within_roles(seen, kind, acts)
         return Decided(acts, np.where(good, Outcome.VALID, Outcome.FAILED).astype(np.int8))
@@ -108,6 +108,15 @@ class RuleMind:
         except Exception as error:  # the description must not hide the error that it describes
             saw = f"what cannot be shown ({type(error).__name__})"
         return f"rule {self.name!r} of agent {int(seen.rows[index])} at time {seen.time:g}, having seen {saw},"
+
+
+def _codes(kind: Affordance) -> str:
+    """What a row of a rule's array may be, in words."""
+    if isinstance(kind, Choice | Picks):
+        named = [f"{code} for {option}" for code, option in enumerate(kind.options[:6])]
+        more = ", and so on" if len(kind.options) > 6 else ""
+        return f"{'a row of codes' if isinstance(kind, Picks) else 'a code'}: {listed(named)}{more}"
+    return f"a {kind.kind} that the phenomenon allows ({kind.offer().form})"
 
 
 def stubborn(seen: Seen, act: Annotated[str, "what it always does; empty for what it began with"] = "") -> Coded:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from agentmicro.completion import Spent
+from agentmicro.errors import RuleError
 from agentmicro.knobs import Scalar
 from agentmicro.minds import Mind, Outcome
 from agentmicro.phenomena import name_of
@@ -87,7 +88,7 @@ def play(model: Society, turns: int, progress: Progress | None = None) -> Run:
         if progress:
             progress(turn + 1, turns)
     seconds = time.perf_counter() - start
-    series = {name: [_float(value) for value in values] for name, values in model.datacollector.model_vars.items()}
+    series = {name: [_float(name, one) for one in column] for name, column in model.datacollector.model_vars.items()}
     return Run(
         phenomenon=name_of(type(model)),
         seed=model.seed,
@@ -103,9 +104,14 @@ def play(model: Society, turns: int, progress: Progress | None = None) -> Run:
     )
 
 
-def _float(value: float | None) -> float:
+def _float(name: str, value: Any) -> float:
     """The number; NaN for what is not known, such as a price that nobody has stated."""
-    return nan if value is None else float(value)
+    try:
+        return nan if value is None else float(value)
+    except (TypeError, ValueError):
+        raise RuleError(
+            f"measure {name!r} returned {value!r:.80}: expected a number, or NaN where it is undefined"
+        ) from None
 
 
 def _minds(model: Society) -> dict[str, int]:

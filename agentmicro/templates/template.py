@@ -14,7 +14,7 @@ import numpy as np
 from agentmicro.acts import Coded
 from agentmicro.affordances import Choice
 from agentmicro.architecture import Agents, Architecture, Graph, Turns
-from agentmicro.exposure import Seen
+from agentmicro.exposure import Observation, Seen
 from agentmicro.knobs import Group, Range
 from agentmicro.minds import Minds
 from agentmicro.society import Seed, Society
@@ -47,7 +47,13 @@ class Template(Society):
         )
         first = np.zeros(agents, np.int64)
         first[self.rows_at("random", round(alarmed * agents))] = 1
-        self.begin(first)  # the acts at time 0
+        self.begin(first)  # last: the acts at time 0; what a measure reads must be set before
+
+    @classmethod
+    def prompt(cls, seen: Observation) -> str:
+        """What a language model is asked: all that it hears, the options, and how to answer."""
+        heard = ", ".join(f"{item.count} {item.content}" for item in seen.heard) or "nobody"
+        return f"You are {seen.own}. Near you: {heard}. What are you now?\n{seen.offer.text}\n{seen.offer.form}"
 
     @classmethod
     def finding(cls, values: Mapping[str, float], null: Mapping[str, float]) -> str:
