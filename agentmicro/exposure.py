@@ -5,10 +5,9 @@ settles. The array view (`counts`, `mean`, `any`) and the text view (`heard`) re
 """
 
 import functools
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +17,7 @@ from agentmicro.acts import Acts, Coded, Rows, Times
 from agentmicro.affordances import Affordance, Artifact, Choice, Message, Number, Offer, Picks, Tools
 from agentmicro.architecture import ALL, Architecture, Exposure
 from agentmicro.errors import RuleError, SpecError, listed
+from agentmicro.flat import Flat, addressed, column, content, counted, differs, is_addressed, once_each, part_of
 from agentmicro.graphs import Links
 from agentmicro.meetings import NOBODY, Meetings, Met
 from agentmicro.noise import Chance, Luck
@@ -58,22 +58,6 @@ class Names:
 
     def __getitem__(self, row: int) -> str:
         return str(row if self._labels is None else self._labels[row])
-
-
-class Flat(NamedTuple):
-    """Exposures one by one: which row of the batch, whose act, the act, and when it was made.
-
-    Within a row what stands comes first, by author, then what is remembered, turn by turn backwards.
-    """
-
-    row: Rows
-    author: Rows
-    act: Coded
-    time: Times
-
-    def take(self, indices: Rows | slice) -> "Flat":
-        """Some of the exposures."""
-        return Flat(self.row[indices], self.author[indices], self.act[indices], self.time[indices])
 
 
 class Seen:
@@ -126,13 +110,13 @@ class Seen:
     @property
     def asked(self) -> Affordance:
         """The affordance that is asked for now: the whole act, or one part of it."""
-        return _of(self.affordance, self.part)
+        return part_of(self.affordance, self.part)
 
     # --- the others, as arrays
 
     def counts(self, part: str | None = None) -> Floats:
         """How many of each option the agents hear: one row per agent, one column per option."""
-        kind = _of(self.affordance, part)
+        kind = part_of(self.affordance, part)
         if not isinstance(kind, Choice | Picks):
             raise RuleError(f"counts() needs a Choice or Picks, and the act is a {type(kind).__name__}")
         options = len(kind.options)
@@ -156,7 +140,7 @@ class Seen:
                 return np.asarray((numbers.sum() - numbers[self.rows]) / np.float64(links.n - 1))
             if self._whole and part is None:
                 return np.asarray(links.matrix @ self._standing.astype(float, copy=False)) / links.strengths
-            row, author, numbers = self._heard_of(_of(self.affordance, part), part)
+            row, author, numbers = self._heard_of(part_of(self.affordance, part), part)
             met = self._scene.architecture.communication == "pairs"
             weights = np.ones(row.size) if met else links.weights_of(self.rows[row], author)
             numbers = numbers.astype(float)
@@ -231,7 +215,7 @@ class Seen:
         scene = self._scene
         flat = self._near(index)
         public = self.affordance.public if isinstance(self.affordance, Artifact) else self.affordance
-        contents = [_content(public, act, int(self.rows[index])) for act in flat.act]
+        contents = [content(public, act, int(self.rows[index])) for act in flat.act]
         ages = (scene.time - flat.time).tolist()
         shown = [
             Exposure(content, 1, scene.names[author], age)
@@ -243,7 +227,7 @@ class Seen:
                 (item._replace(author=None) for item in shown), key=lambda item: (item.age, str(item.content))
             )
         elif visibility == "counts":
-            shown = _counted(shown)
+            shown = counted(shown)
         for view in self.world.values():
             shown.extend(view.exposures(index))
         return shown
@@ -262,9 +246,9 @@ class Seen:
         if isinstance(kind, Number):
             return np.asarray(np.nan_to_num(np.abs(self.mean() - self.own.astype(float))))
         flat = self.flat
-        differs = _differs(kind, flat.act, self.own[flat.row])
+        unlike = differs(kind, flat.act, self.own[flat.row])
         total = np.bincount(flat.row, minlength=len(self))
-        return np.asarray(np.bincount(flat.row, differs, minlength=len(self)) / np.maximum(total, 1))
+        return np.asarray(np.bincount(flat.row, unlike, minlength=len(self)) / np.maximum(total, 1))
 
     # --- how exposures are made
 
@@ -308,9 +292,9 @@ class Seen:
         """What is heard of one kind of act, without what was left blank: the row of the batch, who, and the act."""
         if isinstance(self.affordance, Artifact) and part in self.affordance.private:
             raise RuleError(f"part {part!r} is private: nobody hears it from others")
-        column = _column(self.flat.act, part)
-        given = np.flatnonzero(~kind.is_blank(column))
-        return self.flat.row[given], self.flat.author[given], column[given]
+        acts = column(self.flat.act, part)
+        given = np.flatnonzero(~kind.is_blank(acts))
+        return self.flat.row[given], self.flat.author[given], acts[given]
 
     def _near(self, index: int) -> Flat:
         """The exposures of one row; those of the rows around it are made with them, for whoever asks row by row."""
@@ -349,7 +333,7 @@ class Seen:
             none = np.zeros(0, np.intp)
             return Flat(none, none, self.affordance.blank(0), np.zeros(0))
         joined = layers[0] if len(layers) == 1 else Flat(*map(np.concatenate, zip(*layers, strict=True)))
-        if plan.communication == "addressed" or _is_addressed(self.affordance):
+        if plan.communication == "addressed" or is_addressed(self.affordance):
             joined = addressed(joined, rows, self.affordance)
         if isinstance(self.affordance, Artifact):
             for name in self.affordance.private:
@@ -358,7 +342,7 @@ class Seen:
         if not keep.all():
             joined = joined.take(np.flatnonzero(keep))
         if len(layers) > 1:
-            joined = _once_each(joined) if plan.shown else joined
+            joined = once_each(joined) if plan.shown else joined
             order = np.argsort(joined.row, kind="stable")
             joined = joined.take(order)
         return joined
@@ -503,92 +487,3 @@ class Observation:
 def _arranged(kind: Choice | Picks, order: tuple[int, ...], labelled: bool) -> Offer[Any]:
     """The options in an order: few options have few orders, and agents with the same one share what is made of it."""
     return kind.offer(order=order, labelled=labelled)
-
-
-def _of(kind: Affordance, part: str | None) -> Affordance:
-    if part is None:
-        return kind
-    if not isinstance(kind, Artifact | Tools):
-        raise RuleError(f"part {part!r}: the act is a {type(kind).__name__} and has no parts")
-    return kind.part(part)
-
-
-def _column(acts: Coded, part: str | None) -> Coded:
-    return acts if part is None else acts[part]
-
-
-def _differs(kind: Affordance, acts: Coded, others: Coded) -> NDArray[np.bool_]:
-    """Where two acts differ; a part that both leave blank, which may be NaN, is the same."""
-    if isinstance(kind, Tools):
-        parts = [_differs(part, acts[name], others[name]) for name, part in kind.parts.items()]
-        return np.asarray(np.any(parts, axis=0))
-    differs = acts != others
-    differs = np.asarray(differs.any(axis=1) if differs.ndim > 1 else differs)
-    return differs & ~(kind.is_blank(acts) & kind.is_blank(others)) if isinstance(kind, Number) else differs
-
-
-def _once_each(flat: Flat) -> Flat:
-    """Shown at several decisions, an act is still one exposure."""
-    order = np.lexsort((flat.time, flat.author, flat.row))
-    key = np.column_stack([flat.row, flat.author, flat.time])[order]
-    first = np.append(True, (key[1:] != key[:-1]).any(axis=1))[: len(key)]
-    return flat.take(np.sort(order[first]))
-
-
-def _content(kind: Affordance, act: Any, reader: int) -> object:
-    """An act as its reader gets it: of a message to some, the text that names the reader."""
-    value = kind.decode(act)
-    if isinstance(kind, Message):
-        return value[reader] if kind.addressed else value
-    if isinstance(kind, Artifact):
-        return _received(kind.parts, value, reader)
-    if isinstance(kind, Tools):
-        return {tool: _received(kind.actions[tool], arguments, reader) for tool, arguments in value.items()}
-    return value
-
-
-def _received(parts: Mapping[str, Affordance], values: Mapping[str, Any], reader: int) -> dict[str, Any]:
-    """The parts of an act as its reader gets them, without the messages to others."""
-    found = {}
-    for name, value in values.items():
-        if not _is_addressed(parts[name]):
-            found[name] = value
-        elif reader in value:
-            found[name] = value[reader]
-    return found
-
-
-def _is_addressed(kind: Affordance) -> bool:
-    return isinstance(kind, Message) and kind.addressed
-
-
-def addresses(kind: Affordance) -> bool:
-    """Whether an act can name whom it is for."""
-    return any(map(_is_addressed, kind.parts.values() if isinstance(kind, Artifact | Tools) else (kind,)))
-
-
-def addressed(flat: Flat, rows: Rows, kind: Affordance) -> Flat:
-    """Keeps the acts whose message names their reader."""
-    parts = kind.parts if isinstance(kind, Artifact | Tools) else {}
-    letters = [flat.act[name] for name, part in parts.items() if _is_addressed(part)] or [flat.act]
-    readers = rows[flat.row].tolist()
-    named = [
-        any(isinstance(act, dict) and reader in act for act in acts)
-        for reader, *acts in zip(readers, *letters, strict=True)
-    ]
-    return flat.take(np.flatnonzero(named))
-
-
-def _counted(shown: list[Exposure]) -> list[Exposure]:
-    """One exposure per content with its count, most frequent first; the age is that of the newest."""
-    tally: Counter[str] = Counter()
-    first: dict[str, Exposure] = {}
-    for item in shown:
-        tally[str(item.content)] += 1
-        known = first.setdefault(str(item.content), item)
-        if item.age < known.age:
-            first[str(item.content)] = item
-    return [
-        Exposure(first[text].content, count, None, first[text].age)
-        for text, count in sorted(tally.items(), key=lambda pair: (-pair[1], pair[0]))
-    ]

@@ -26,7 +26,8 @@ from agentmicro.affordances import Affordance
 from agentmicro.architecture import ALL, Architecture
 from agentmicro.completion import Account
 from agentmicro.errors import KnobError, MindError, ReplyError, RuleError, SpecError, listed, nearest
-from agentmicro.exposure import Flat, Names, Observation, Scene, Seen, addressed, addresses
+from agentmicro.exposure import Names, Observation, Scene, Seen
+from agentmicro.flat import Flat, addressed, addresses
 from agentmicro.graphs import Links
 from agentmicro.knobs import Scalar, knobs, resolve
 from agentmicro.meetings import NOBODY, Meetings, matching
