@@ -18,7 +18,7 @@ from agentmicro.architecture import (
     Visibility,
 )
 from agentmicro.exposure import Seen
-from agentmicro.minds import Minds
+from agentmicro.minds import Decided, Minds
 from agentmicro.society import Seed, Society
 from agentmicro.trace import Trace
 
@@ -74,3 +74,21 @@ def run(length: int = 6, society: type[Society] = Lab, **knobs: Any) -> Any:
     for _ in range(length):
         made.step()
     return made
+
+
+class Flaky:
+    """A mind whose decisions end in a given way, agent by agent."""
+
+    name = "flaky"
+
+    def __init__(self, outcomes):
+        self.outcomes = np.array(outcomes, np.int8)
+
+    def opening(self):
+        return None
+
+    def ready(self):
+        pass
+
+    def decide(self, seen):
+        return Decided(np.full(len(seen), 0.75), self.outcomes[seen.rows])

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lab import Lab, mover, run
+from lab import Flaky, Lab, mover, run
 
 from agentmicro.affordances import Choice
 from agentmicro.architecture import Architecture, Turns
 from agentmicro.errors import RuleError
-from agentmicro.minds import Decided, Minds, each
+from agentmicro.minds import Minds, each
 from agentmicro.society import Seed, Society
 from agentmicro.trace import Trace
 from agentmicro.world import Notice
@@ -123,24 +123,6 @@ def test_a_latency_longer_than_the_run_leaves_the_opening_acts_in_view():
 
 
 # --- outcomes
-
-
-class Flaky:
-    """A mind whose decisions end in a given way, agent by agent."""
-
-    name = "flaky"
-
-    def __init__(self, outcomes):
-        self.outcomes = np.array(outcomes, np.int8)
-
-    def opening(self):
-        return None
-
-    def ready(self):
-        pass
-
-    def decide(self, seen):
-        return Decided(np.full(len(seen), 0.75), self.outcomes[seen.rows])
 
 
 def test_failed_decisions_leave_standing_acts_and_are_counted():

@@ -3,30 +3,10 @@
 import mesa
 import numpy as np
 import pytest
-from lab import Lab, run
+from lab import Flaky, Lab, run
 
 from agentmicro.errors import KnobError, MindError, SpecError
-from agentmicro.minds import Decided
 from agentmicro.society import Member, seed_of
-
-
-class Flaky:
-    """A mind whose decisions end in a given way, agent by agent."""
-
-    name = "flaky"
-
-    def __init__(self, outcomes):
-        self.outcomes = np.array(outcomes, np.int8)
-
-    def opening(self):
-        return None
-
-    def ready(self):
-        pass
-
-    def decide(self, seen):
-        return Decided(np.full(len(seen), 0.75), self.outcomes[seen.rows])
-
 
 # --- seats
 
