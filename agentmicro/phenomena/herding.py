@@ -48,7 +48,7 @@ def feed_of(seen: Seen) -> FeedView:
     return view
 
 
-def considered(seen: Seen, gate: int, utility: NDArray[np.floating], shown: NDArray[np.integer]) -> Coded:
+def considered(seen: Seen, utility: NDArray[np.floating], shown: NDArray[np.integer]) -> Coded:
     """Endorses the considered items whose utility, with logistic noise, is above zero; the best ones if too many."""
     kind = seen.affordance
     assert isinstance(kind, Picks)
@@ -86,7 +86,7 @@ def two_stage(
     """Considers the first places only; there, any like raises the chance by a step and more likes add nothing."""
     view = feed_of(seen)
     shown = view.top(gate)
-    return considered(seen, gate, (base + step * (view.likes >= 1))[shown], shown)
+    return considered(seen, (base + step * (view.likes >= 1))[shown], shown)
 
 
 def slope(
@@ -98,7 +98,7 @@ def slope(
     """Considers the first places only; there, social proof grows with the logarithm of the likes."""
     view = feed_of(seen)
     shown = view.top(gate)
-    return considered(seen, gate, (base + rate * np.log1p(view.likes))[shown], shown)
+    return considered(seen, (base + rate * np.log1p(view.likes))[shown], shown)
 
 
 def uniform(seen: Seen) -> Coded:
