@@ -183,12 +183,13 @@ def test_fifty_kills_lose_no_reply_repeat_none_and_change_nothing(tmp_path):
 
 
 def test_the_number_of_calls_in_flight_at_a_kill_is_known(tmp_path):
-    for told, truth in played(COUNT, tmp_path):
-        assert truth > 0
-        assert told > 0
-        # The two look at different moments of a request's way (sent, heard of, answered, committed), so they can differ
-        # by no more than the requests that are under way at once.
-        assert abs(told - truth) <= 4 * WORKERS
+    found = played(COUNT, tmp_path)
+    assert all(told > 0 and truth > 0 for told, truth in found)
+    off = sorted(abs(told - truth) for told, truth in found)
+    # Mostly exact. The two look at different moments of a request's way (sent, heard of, answered, committed), so they
+    # can differ, and by no more than the requests that are under way at once.
+    assert off[len(off) // 2] == 0
+    assert off[-1] <= 4 * WORKERS
 
 
 def test_ctrl_c_leaves_a_state_to_go_on_from(tmp_path):
