@@ -10,7 +10,7 @@ from agentmicro.knobs import Scalar
 if TYPE_CHECKING:
     from agentmicro.minds.speaker import Speaker
     from agentmicro.society import Society
-    from agentmicro.study.scenario import Scenario
+    from agentmicro.study.spec import Scenario
 
 
 @dataclass(frozen=True)
@@ -47,21 +47,21 @@ class Asked:
         """The measure that would show the risk: the scenario's, or the phenomenon's first."""
         from agentmicro.study.run import measures
 
-        return (self.scenario.risk.outcome if self.scenario else "") or next(iter(measures(self.cls)))
+        return self.scenario.outcome if self.scenario else next(iter(measures(self.cls)))
 
 
 def resolve(what: str, sets: Sequence[str]) -> Asked:
     """What a word on the command line means: a scenario, or else a phenomenon; with the knobs set beside it."""
     from agentmicro import phenomena
     from agentmicro.minds.speaker import defined
-    from agentmicro.study import scenario
+    from agentmicro.study import files, scenario
 
-    if scenario.locate(what) is not None:
+    if files.locate(what) is not None:
         found = scenario.load(what)
         with defined(found.minds):
             return Asked(found.cls, found, found.micro, overrides(found.cls, found.micro, sets))
     if phenomena.plain(what) not in phenomena.names():
-        known = tuple(dict.fromkeys((*scenario.names(), *phenomena.names())))
+        known = tuple(dict.fromkeys((*files.names(), *phenomena.names())))
         raise SpecError(f"no scenario or phenomenon {what!r}{nearest(what, known)}; there is {listed(known)}")
     cls = phenomena.find(what)
     return Asked(cls, None, {}, overrides(cls, {}, sets))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from agentmicro.study.claims import Checked
     from agentmicro.study.forecast import Forecast
     from agentmicro.study.output import Report
-    from agentmicro.study.scenario import Scenario
+    from agentmicro.study.spec import Scenario
 
     type Study = tuple[Scenario, Mapping[str, Scalar]]
 
@@ -81,17 +81,23 @@ def run(
 
 
 @app.command(name="list")
-def list_(as_json: Json = False) -> None:
+def list_(
+    risk: Annotated[str, typer.Option(metavar="RISK", help="only what grows this risk, or shows at this level")] = "",
+    as_json: Json = False,
+) -> None:
     """List the phenomena and the scenarios."""
     from agentmicro import phenomena
-    from agentmicro.study import scenario
+    from agentmicro.study import files, risks
 
-    known = {name: phenomena.about(name).title for name in phenomena.names()}
-    found = [scenario.summary(name) for name in scenario.names()]
+    known = [
+        {"name": name, "title": phenomena.about(name).title, "level": placed.level, "kinds": list(placed.kinds)}
+        for name in (risks.of_risk(risk) if risk else phenomena.names())
+        for placed in [risks.placed(name)]
+    ]
+    names = {phenomena.plain(str(item["name"])) for item in known}
+    found = [item for item in map(files.summary, files.names()) if phenomena.plain(item["phenomenon"]) in names]
     if as_json:
-        _print_json(
-            {"phenomena": [{"name": name, "title": title} for name, title in known.items()], "scenarios": found}
-        )
+        _print_json({"phenomena": known, "scenarios": found})
         return
     from agentmicro.study import tables
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from agentmicro.society import Society
 
 GROUP = "agentmicro.phenomena"
-SECTIONS = ("Risk", "Mechanism", "Cures to compare", "References")
+SECTIONS = ("Kind", "Risk", "Mechanism", "Cures to compare", "References")
 
 
 @dataclass(frozen=True)

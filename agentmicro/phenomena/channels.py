@@ -1,5 +1,6 @@
 """Channels: neighbours must pick different channels, and agents that reason alike may never settle.
 
+Kind: macro; coordination failure
 Risk: coordination failure as loss of liveness. Everybody does the sensible thing, yet the group stalls.
 Mechanism: agents that decide alike and at once all jump to the same free channel, and jump again.
 Cures to compare: one after another, unlike tie-breaking, more channels, memory of where others were.

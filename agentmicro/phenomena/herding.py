@@ -1,5 +1,6 @@
 """Herding: readers of a feed endorse a few items; what is at the top, not what is liked, gathers their attention.
 
+Kind: macro; herding, manipulation
 Risk: herding at the level of the population, and its use as an attack: whoever ranks the feed steers everybody.
 Mechanism: two stages. Position gates which items are considered at all; inside the gate any visible like raises the
 chance of an endorsement by a step, and more likes add nothing.

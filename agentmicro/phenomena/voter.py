@@ -1,5 +1,6 @@
 """Voter: everybody imitates, by laws whose outcome is known in closed form.
 
+Kind: macro; drift
 Risk: none by itself. Imitation without judgement is the null of every claim about influence, and these laws are the
 calibration weights of the instrument.
 Mechanism: each agent takes over a neighbour's act, the majority's, or the mean of what it hears.

@@ -23,7 +23,7 @@ from agentmicro.minds.speaker import defined
 from agentmicro.phenomena import name_of
 from agentmicro.study.reading import Knobs
 from agentmicro.study.run import Ledger, Progress, Run, plain, run
-from agentmicro.study.scenario import Claim, Scenario
+from agentmicro.study.spec import Claim, Scenario
 
 CONFIDENCE = 0.95
 SURE = 1e-12  # a spread this small beside the mean is rounding, not luck

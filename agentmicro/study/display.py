@@ -18,7 +18,7 @@ from agentmicro.study.forecast import Forecast, count, usd
 from agentmicro.study.output import Report
 from agentmicro.study.reading import Knobs
 from agentmicro.study.run import Ledger
-from agentmicro.study.scenario import Risk
+from agentmicro.study.spec import Risk
 from agentmicro.study.tables import grid, number
 
 COLOURS = {Verdict.HELD: "green", Verdict.BROKEN: "red", Verdict.UNDECIDED: "yellow"}

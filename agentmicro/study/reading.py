@@ -4,6 +4,7 @@ import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite
+from pathlib import Path
 from typing import Any
 
 from agentmicro import phenomena
@@ -43,6 +44,12 @@ class Table:
             if not self.values.get(key):
                 raise ScenarioError(f"{self.place} {key} is missing")
 
+    def needs_all(self, *keys: str) -> None:
+        """Refuses to do without these keys, whose values may be 0."""
+        for key in keys:
+            if key not in self.values:
+                raise ScenarioError(f"{self.place} {key} is missing")
+
     def text(self, key: str) -> str:
         """A text, or nothing."""
         value = self.values.get(key, "")
@@ -80,6 +87,30 @@ class Table:
             raise self.wrong(key, "a number")
         return float(value)
 
+    def positive(self, key: str) -> float:
+        """A finite number above 0."""
+        found = self.number(key) if _finite(self.values[key]) else 0.0
+        if not found > 0:
+            raise self.wrong(key, "a number above 0")
+        return found
+
+    def places(self, key: str) -> tuple[int, ...]:
+        """A list of different whole numbers from 0 up."""
+        value = self.values.get(key, [])
+        whole = isinstance(value, list) and all(type(item) is int and item >= 0 for item in value)
+        if not whole or len(set(value)) < len(value):
+            raise self.wrong(key, "a list of different whole numbers from 0 up")
+        return tuple(value)
+
+    def inside(self, key: str, folder: Path) -> Path:
+        """A file within a folder, by a path that does not lead out of it."""
+        path = (folder / self.text(key)).resolve()
+        if not path.is_relative_to(folder.resolve()):
+            raise self.wrong(key, "a path inside the folder of the scenario")
+        if not path.is_file():
+            raise self.wrong(key, "a file beside the scenario, and there is none")
+        return path
+
     def interval(self, key: str) -> tuple[float, float]:
         """Two finite numbers, the smaller first."""
         value = self.values[key]
@@ -112,7 +143,11 @@ class Table:
     def measure(self, key: str, cls: Any) -> str:
         """The name of something that the phenomenon measures, or nothing."""
         value = self.text(key)
-        if value and value not in columns(cls):
+        return self.one_measure(value, key, cls) if value else value
+
+    def one_measure(self, value: str, key: str, cls: Any) -> str:
+        """A name that must be one of something that the phenomenon measures."""
+        if value not in columns(cls):
             raise self.wrong(
                 key, f"a measure of {cls.__name__}{nearest(value, columns(cls))}; it has {listed(columns(cls))}"
             )
@@ -136,7 +171,7 @@ class Table:
             raise ScenarioError(f"{inside.place} {error}") from None
         return {name: found[name] for name in inside.values}
 
-    def several(self, key: str, cls: Any, base: Knobs) -> tuple[object, ...]:
+    def several(self, key: str, cls: Any, base: Knobs) -> tuple[Scalar, ...]:
         """A list of values for one knob, each of them checked and none twice."""
         value = self.values[key]
         if not isinstance(value, list) or not value:

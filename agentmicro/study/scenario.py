@@ -1,156 +1,72 @@
 """A scenario file: data that fully specifies a study and carries its claims, checked against the signature at once.
 
     phenomenon = "herding"
-    [risk]       name, level, outcome, claim, references
-    [minds.NAME] a language mind: its model, sampling, system text, persona and recall (see minds.speaker)
-    [micro]      every knob that differs from its default
-    [grow]       seeds, turns, vary = { knob = [values] }, design
-    [intervene]  named arms, each a table of knobs
-    [validate]   data, values = { measure = number }, distances
-    [[claim]]    says, that, where, against, above | below | between, at, seeds
+    [risk]        name, level, outcome, worse = "high" | "low", margin, claim, references
+    [minds.NAME]  a language mind: its model, sampling, system text, persona and recall (see minds.speaker)
+    [micro]       every knob that differs from its default
+    [grow]        seeds, turns, vary = { knob = [values] or { low, high } }, design, samples, budget
+    [identify]    vary, measures, margins = { measure = number }, where: knobs changed alone (default: those of [grow])
+    [[threshold]] says, of = knob, that = measure, reaches = number, where
+    [intervene]   named arms, each a table of knobs, with `at` from that time on
+    [attack]      node = knob | slot = knob | mind = "mind", rows, sample, knobs: one attack at each place
+    [validate]    data, columns = { measure = column }, values = { measure = number or table }, distances, where
+    [[claim]]     says, that, where, against, above | below | between, at, seeds
 
 Its text is data, never code: nothing in it is evaluated, and whatever is not known is refused.
 """
 
 import hashlib
 import re
-import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from math import inf, isfinite, nan
 from pathlib import Path
 from typing import Any
 
 from agentmicro.completion import SCRIPTS
 from agentmicro.errors import MindError, ScenarioError, SpecError, listed, nearest
-from agentmicro.minds import EVERYWHERE
+from agentmicro.knobs import Scalar, knobs
+from agentmicro.minds import EVERYWHERE, pick
 from agentmicro.minds.pick import plain
 from agentmicro.minds.speaker import Speaker, defined, speaker
-from agentmicro.study.reading import Knobs, Table
+from agentmicro.study.files import contents, locate, names, parse
+from agentmicro.study.reading import Table
+from agentmicro.study.spec import (
+    DESIGNS,
+    SEEDS,
+    Arm,
+    Attack,
+    Claim,
+    Grow,
+    Identify,
+    Knobs,
+    Published,
+    Risk,
+    Scenario,
+    Threshold,
+    Validate,
+    Values,
+)
 
-LARGEST = 1_000_000  # bytes; a scenario is some kilobytes, so more is a mistake
-SEEDS = 20
 LEVELS = ("micro", "meso", "macro")
-DESIGNS = ("grid", "one-factor", "latin", "sobol", "threshold")
+SAMPLED = ("latin", "sobol", "morris")
 BOUNDS = ("above", "below", "between")
+PLACES = ("node", "slot", "mind")
+DISTANCES = ("relative", "range", "wasserstein", "ks", "exponent")
 MOST = 10_000_000
+TABLES = (
+    "phenomenon",
+    "risk",
+    "minds",
+    "micro",
+    "grow",
+    "identify",
+    "threshold",
+    "intervene",
+    "attack",
+    "validate",
+    "claim",
+)
 NAME = re.compile(r"[\w-]+")
-
-
-@dataclass(frozen=True)
-class Risk:
-    """What may go wrong, at which level, and the measure that would show it."""
-
-    name: str = ""
-    level: str = ""
-    outcome: str = ""
-    claim: str = ""
-    references: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Grow:
-    """How often and how long a scenario runs, and which knobs a sweep varies; turns 0: the phenomenon's own length."""
-
-    seeds: int = SEEDS
-    turns: int = 0
-    vary: Mapping[str, tuple[object, ...]] = field(default_factory=dict)
-    design: str = "grid"
-
-
-@dataclass(frozen=True)
-class Validate:
-    """What the scenario is to be held against: a data file, published values, and the distances that matter."""
-
-    data: str = ""
-    values: Mapping[str, float] = field(default_factory=dict)
-    distances: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A sentence that the runs must bear out: a measure, in one arm or between two, and where its mean must lie.
-
-    `above` and `below` are strict; both ends of `between` are allowed. at: the turn that counts; None is the last.
-    """
-
-    says: str
-    that: str
-    bound: str
-    low: float
-    high: float
-    where: Knobs = field(default_factory=dict)
-    against: Knobs | None = None
-    at: int | None = None
-    seeds: int = SEEDS
-
-    @property
-    def wanted(self) -> str:
-        """The bound in words."""
-        if self.bound == "between":
-            return f"{self.low:g} to {self.high:g}"
-        return f"{self.bound} {self.low if self.bound == 'above' else self.high:g}"
-
-    def holds(self, low: float, high: float) -> bool:
-        """Whether a whole interval satisfies the claim."""
-        if self.bound == "between":
-            return self.low <= low and high <= self.high
-        return low > self.low if self.bound == "above" else high < self.high
-
-    def fails(self, low: float, high: float) -> bool:
-        """Whether a whole interval violates the claim."""
-        if self.bound == "between":
-            return high < self.low or low > self.high
-        return high <= self.low if self.bound == "above" else low >= self.high
-
-
-@dataclass(frozen=True)
-class Scenario:
-    """A checked scenario; `cls` is its phenomenon's class, `digest` the SHA-256 of its text.
-
-    minds: the language minds that it defines; its runs happen inside `minds.speaker.defined(minds)`.
-    """
-
-    name: str
-    path: Path
-    digest: str
-    cls: Any
-    risk: Risk
-    micro: Knobs
-    grow: Grow
-    intervene: Mapping[str, Knobs]
-    validate: Validate
-    claims: tuple[Claim, ...]
-    minds: Mapping[str, Speaker] = field(default_factory=dict)
-
-    @property
-    def turns(self) -> int:
-        """How long its runs are."""
-        return self.grow.turns or int(self.cls.length)
-
-
-def folder() -> Path:
-    """Where the scenarios of this installation are: inside the package, or beside it in a checkout."""
-    package = Path(__file__).parent.parent
-    inside = package / "scenarios"
-    return inside if inside.is_dir() else package.parent / "scenarios"
-
-
-def names() -> tuple[str, ...]:
-    """The scenarios that can be asked for by name, from any folder."""
-    return tuple(sorted(path.stem for path in folder().glob("*.toml")))
-
-
-def is_path(text: str) -> bool:
-    """Whether a text means a file from the current folder rather than a scenario's name."""
-    return "/" in text or "\\" in text or text.endswith(".toml")
-
-
-def locate(text: str) -> Path | None:
-    """The file of a scenario given by name or path; None for a name that no scenario has."""
-    if is_path(text):
-        return Path(text)
-    word = text.strip().lower().replace("_", "-")
-    return next((folder() / f"{name}.toml" for name in names() if name.lower().replace("_", "-") == word), None)
 
 
 def load(text: str) -> Scenario:
@@ -162,53 +78,9 @@ def load(text: str) -> Scenario:
     return _scenario(path, raw, hashlib.sha256(raw).hexdigest())
 
 
-def summary(name: str) -> dict[str, str]:
-    """A scenario's name, phenomenon and risk, as its file says them, unchecked; imports no phenomenon."""
-    path = folder() / f"{name}.toml"
-    top = parse(path, contents(path))
-    risk = top.get("risk")
-    says = {key: str(risk.get(key, "")) for key in ("name", "claim")} if isinstance(risk, dict) else {}
-    line = says.get("claim") or says.get("name", "")
-    return {"name": name, "phenomenon": str(top.get("phenomenon", "")), "risk": line}
-
-
-def contents(path: Path) -> bytes:
-    """The bytes of a scenario file; a ScenarioError where there is no such file or it cannot be one."""
-    try:
-        if path.is_dir():
-            raise ScenarioError(f"{path}: expected a scenario file, and this is a folder")
-        if not path.exists():
-            near = nearest(path.stem, (found.stem for found in path.parent.glob("*.toml")))
-            raise ScenarioError(f"{path}: no such file{near}")
-        if not path.is_file():
-            raise ScenarioError(f"{path}: expected a scenario file, and this is no regular file")
-        if path.stat().st_size > LARGEST:
-            raise ScenarioError(f"{path}: {path.stat().st_size:,} bytes; a scenario has at most {LARGEST:,}")
-        return path.read_bytes()
-    except (OSError, ValueError) as error:
-        if isinstance(error, ScenarioError):
-            raise
-        raise ScenarioError(f"{str(path)!r}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
-
-
-def parse(path: Path, raw: bytes) -> dict[str, Any]:
-    """The tables of a scenario's text; a ScenarioError with the line where it is not TOML."""
-    try:
-        return tomllib.loads(raw.decode("utf-8-sig").replace("\r\n", "\n"))
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise ScenarioError(f"{path}: line {line} is not UTF-8 text") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ScenarioError(f"{path}: not TOML: {error}") from None
-    except (RecursionError, ValueError):  # nested a thousand deep, or a number of thousands of digits
-        raise ScenarioError(
-            f"{path}: not TOML that a scenario needs: nested too deeply, or a number too long"
-        ) from None
-
-
 def _scenario(path: Path, raw: bytes, digest: str) -> Scenario:
     top = Table(path.name, "", parse(path, raw))
-    top.only("phenomenon", "risk", "minds", "micro", "grow", "intervene", "validate", "claim")
+    top.only(*TABLES)
     cls = top.phenomenon("phenomenon")
     minds = _minds(top.table("minds"), path.parent, cls)
     with defined(minds):
@@ -218,21 +90,187 @@ def _scenario(path: Path, raw: bytes, digest: str) -> Scenario:
 def _study(path: Path, digest: str, top: Table, cls: Any, minds: Mapping[str, Speaker]) -> Scenario:
     """What the tables say whose knobs may name the scenario's own minds."""
     micro = top.knobs("micro", cls)
-    grow = _grow(top.table("grow"), cls, micro)
+    risk, grow = _risk(top.table("risk"), cls), _grow(top.table("grow"), cls, micro)
     turns = grow.turns or int(cls.length)
     return Scenario(
         name=path.stem,
         path=path,
         digest=digest,
         cls=cls,
-        risk=_risk(top.table("risk"), cls),
+        risk=risk,
         micro=micro,
         grow=grow,
-        intervene={name: top.table("intervene").knobs(name, cls, micro) for name in top.table("intervene").values},
-        validate=_validate(top.table("validate"), cls),
+        identify=_identify(top.table("identify"), cls, micro, grow, risk),
+        thresholds=tuple(_threshold(table, cls, micro, grow) for table in top.tables("threshold")),
+        intervene={name: _arm(top.table("intervene"), name, cls, micro) for name in top.table("intervene").values},
+        attack=_attack(top.table("attack"), cls, micro) if "attack" in top.values else None,
+        validate=_validate(top.table("validate"), cls, micro, path.parent),
         claims=_claims(top.tables("claim"), cls, micro, grow.seeds, turns),
         minds=minds,
     )
+
+
+def _risk(table: Table, cls: Any) -> Risk:
+    table.only("name", "level", "outcome", "worse", "margin", "claim", "references")
+    return Risk(
+        name=table.text("name"),
+        level=table.choice("level", LEVELS),
+        outcome=table.measure("outcome", cls),
+        claim=table.text("claim"),
+        references=table.texts("references"),
+        worse=table.choice("worse", ("high", "low")) or "high",
+        margin=table.positive("margin") if "margin" in table.values else nan,
+    )
+
+
+def _grow(table: Table, cls: Any, micro: Knobs) -> Grow:
+    table.only("seeds", "turns", "vary", "design", "samples", "budget")
+    design = table.choice("design", DESIGNS) or DESIGNS[0]
+    vary, ranges = _vary(table.table("vary"), cls, micro)
+    for name in ranges:
+        if design not in (*SAMPLED, "adaptive"):
+            expected = f"a list of values for the design {design}; ranges are for {listed((*SAMPLED, 'adaptive'))}"
+            raise table.table("vary").wrong(name, expected)
+    for key, designs in (("samples", SAMPLED), ("budget", ("adaptive",))):
+        if key in table.values and design not in designs:
+            raise ScenarioError(f"{table.place} {key}: the design {design} takes none; it is for {listed(designs)}")
+    if design == "adaptive" and len(vary) + len(ranges) != 1:
+        raise ScenarioError(f"{table.place} design = 'adaptive': expected exactly one knob in vary")
+    return Grow(
+        seeds=table.whole("seeds", 2, MOST, SEEDS),
+        turns=table.whole("turns", 1, MOST, 0),
+        vary=vary,
+        ranges=ranges,
+        design=design,
+        samples=table.whole("samples", 1, MOST, 0),
+        budget=table.whole("budget", 1, MOST, 0),
+    )
+
+
+def _vary(table: Table, cls: Any, base: Knobs) -> tuple[Values, Mapping[str, tuple[float, float]]]:
+    """The knobs that are given values, and those that are given a range."""
+    vary: dict[str, tuple[Scalar, ...]] = {}
+    ranges: dict[str, tuple[float, float]] = {}
+    for name, value in table.values.items():
+        if not isinstance(value, dict):
+            vary[name] = table.several(name, cls, base)
+            continue
+        inside = table.table(name)
+        inside.only("low", "high")
+        inside.needs_all("low", "high")
+        for end in ("low", "high"):
+            knob = Table(table.file, table.name, {name: {name: inside.values[end]}}).knobs(name, cls, base)[name]
+            if isinstance(knob, bool) or not isinstance(knob, int | float):
+                raise table.wrong(name, "a list of values, since it is no number")
+        low, high = inside.number("low"), inside.number("high")
+        if not low < high:
+            raise table.wrong(name, "a range whose low end is below its high end")
+        ranges[name] = (low, high)
+    return vary, ranges
+
+
+def _identify(table: Table, cls: Any, micro: Knobs, grow: Grow, risk: Risk) -> Identify:
+    """What is changed alone: by default the knobs and values that [grow] varies, judged by the outcome."""
+    table.only("vary", "measures", "margins", "where")
+    where = table.knobs("where", cls, micro)
+    base = {**micro, **where}
+    vary, ranges = _vary(table.table("vary"), cls, base) if "vary" in table.values else (grow.vary, {})
+    if ranges:
+        raise table.table("vary").wrong(next(iter(ranges)), "a list of values")
+    outcome = risk.outcome or next(iter(cls(rng=0).measures))
+    measures = tuple(table.one_measure(name, "measures", cls) for name in table.texts("measures")) or (outcome,)
+    inside = table.table("margins")
+    margins = {inside.column(name, cls): inside.positive(name) for name in inside.values}
+    if isfinite(risk.margin):
+        margins = {outcome: risk.margin, **margins}
+    now = cls.checked(base)
+    others = {name: tuple(value for value in values if value != now[name]) for name, values in vary.items()}
+    return Identify({name: values for name, values in others.items() if values}, measures, margins, where)
+
+
+def _threshold(table: Table, cls: Any, micro: Knobs, grow: Grow) -> Threshold:
+    table.only("says", "of", "that", "reaches", "where")
+    table.needs("says", "of", "that")
+    table.needs_all("reaches")
+    of, varied = table.text("of"), {**grow.vary, **grow.ranges}
+    if of not in varied:
+        raise table.wrong("of", f"a knob that [grow] varies{nearest(of, varied)}, of which there is {listed(varied)}")
+    if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in varied[of]):
+        raise table.wrong("of", "a knob whose values are numbers")
+    where = table.knobs("where", cls, micro)
+    for name, value in where.items():
+        if name == of or value not in grow.vary.get(name, ()):
+            raise table.table("where").wrong(name, "a value that [grow] varies it over")
+    return Threshold(table.text("says"), of, table.measure("that", cls), table.number("reaches"), where)
+
+
+def _arm(table: Table, name: str, cls: Any, micro: Knobs) -> Arm:
+    """A named arm; `at` is the time of its change unless the phenomenon has a knob of that name."""
+    inside = table.table(name)
+    timed = "at" in inside.values and "at" not in knobs(cls)
+    given = {key: value for key, value in inside.values.items() if not (timed and key == "at")}
+    found = Table(table.file, table.name, {name: given}).knobs(name, cls, micro)
+    if not found:
+        raise ScenarioError(f"{inside.place} expected at least one knob that differs from [micro]")
+    if not timed:
+        return Arm(name, found)
+    at = inside.positive("at")
+    try:
+        cls(**cls.checked(micro), rng=0).intervene(at, **found)
+    except SpecError as error:
+        raise ScenarioError(f"{inside.place} {error}") from None
+    return Arm(name, found, at)
+
+
+def _attack(table: Table, cls: Any, micro: Knobs) -> Attack:
+    table.only(*PLACES, "rows", "sample", "knobs")
+    given = [kind for kind in PLACES if kind in table.values]
+    if len(given) != 1:
+        raise ScenarioError(
+            f"{table.place} expected exactly one of {listed(PLACES)}, and it has {listed(given) or 'none'}"
+        )
+    kind, name = given[0], table.text(given[0])
+    known = {word: knob for word, knob in knobs(cls).items() if knob.kind is int}
+    if kind != "mind" and name not in known:
+        raise table.wrong(kind, f"a knob that takes a whole number{nearest(name, known)}: {listed(known)}")
+    if kind == "mind":
+        try:
+            pick(name, cls.rules, cls.prompt)
+        except SpecError as error:
+            raise ScenarioError(f"{table.place} {error}") from None
+    return Attack(kind, name, table.places("rows"), table.whole("sample", 1, MOST, 0), table.knobs("knobs", cls, micro))
+
+
+def _validate(table: Table, cls: Any, micro: Knobs, folder: Path) -> Validate:
+    table.only("data", "columns", "values", "distances", "where")
+    values, columns = table.table("values"), table.table("columns")
+    for word in table.texts("distances"):
+        if word not in DISTANCES:
+            raise table.wrong("distances", f"some of {listed(DISTANCES)}{nearest(word, DISTANCES)}")
+    if columns.values and not table.text("data"):
+        raise ScenarioError(f"{table.place} columns: expected data beside it, the file that they stand in")
+    return Validate(
+        data=str(table.inside("data", folder)) if table.text("data") else "",
+        columns={columns.column(name, cls): columns.text(name) for name in columns.values},
+        values={values.column(name, cls): _published(values, name) for name in values.values},
+        distances=table.texts("distances"),
+        where=table.knobs("where", cls, micro),
+    )
+
+
+def _published(table: Table, name: str) -> Published:
+    """A published figure: a number, or a table with a value or a range, its source and its grade."""
+    if not isinstance(table.values[name], dict):
+        return Published(value=table.number(name))
+    inside = table.table(name)
+    inside.only("value", "low", "high", "source", "grade")
+    found = {key: inside.number(key) for key in ("value", "low", "high") if key in inside.values}
+    if set(found) not in ({"value"}, {"low", "high"}, {"value", "low", "high"}):
+        raise ScenarioError(f"{inside.place} expected value, or low and high, or all three")
+    published = Published(**found, source=inside.text("source"), grade=inside.text("grade"))
+    if published.low > published.high:
+        raise inside.wrong("low", "a number that is not above high")
+    return published
 
 
 def _minds(table: Table, folder: Path, cls: Any) -> dict[str, Speaker]:
@@ -262,38 +300,6 @@ def _model(name: str) -> None:
     elif not models.is_model(name):
         hint = models.suggestion(name)
         raise MindError(f"model = {name!r}: expected a name such as 'openai/gpt-4o-mini' or 'scripted:chance'{hint}")
-
-
-def _risk(table: Table, cls: Any) -> Risk:
-    table.only("name", "level", "outcome", "claim", "references")
-    return Risk(
-        name=table.text("name"),
-        level=table.choice("level", LEVELS),
-        outcome=table.measure("outcome", cls),
-        claim=table.text("claim"),
-        references=table.texts("references"),
-    )
-
-
-def _grow(table: Table, cls: Any, micro: Knobs) -> Grow:
-    table.only("seeds", "turns", "vary", "design")
-    vary = table.table("vary")
-    return Grow(
-        seeds=table.whole("seeds", 2, MOST, SEEDS),
-        turns=table.whole("turns", 1, MOST, 0),
-        vary={name: vary.several(name, cls, micro) for name in vary.values},
-        design=table.choice("design", DESIGNS) or DESIGNS[0],
-    )
-
-
-def _validate(table: Table, cls: Any) -> Validate:
-    table.only("data", "values", "distances")
-    values = table.table("values")
-    return Validate(
-        data=table.text("data"),
-        values={values.column(name, cls): values.number(name) for name in values.values},
-        distances=table.texts("distances"),
-    )
 
 
 def _claims(tables: list[Table], cls: Any, micro: Knobs, seeds: int, turns: int) -> tuple[Claim, ...]:
@@ -327,8 +333,8 @@ def _claim(table: Table, cls: Any, micro: Knobs, seeds: int, turns: int) -> Clai
         says=table.text("says"),
         that=table.measure("that", cls),
         bound=bound,
-        low=low if bound != "below" else float("-inf"),
-        high=high if bound != "above" else float("inf"),
+        low=low if bound != "below" else -inf,
+        high=high if bound != "above" else inf,
         where=table.knobs("where", cls, micro),
         against=table.knobs("against", cls, micro) if "against" in table.values else None,
         at=table.whole("at", 0, turns, 0) if "at" in table.values else None,

@@ -4,12 +4,15 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from math import isnan
+from typing import Any
 
 from rich import box
 from rich.console import Console, Group
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
+
+from agentmicro.errors import listed
 
 WIDTH = 110  # columns where no terminal says how many there are
 PATIENCE = 1.0  # seconds before a progress bar appears
@@ -67,11 +70,11 @@ def grid(*headings: str) -> Table:
     return table
 
 
-def of_list(phenomena: Mapping[str, str], scenarios: Sequence[Mapping[str, str]]) -> Group:
+def of_list(phenomena: Sequence[Mapping[str, Any]], scenarios: Sequence[Mapping[str, str]]) -> Group:
     """The phenomena and the scenarios there are, each with its line."""
-    first = grid("phenomenon", "what it is")
-    for name, title in phenomena.items():
-        first.add_row(name, title)
+    first = grid("phenomenon", "level", "risks", "what it is")
+    for item in phenomena:
+        first.add_row(item["name"], item["level"], listed(item["kinds"]), item["title"])
     second = grid("scenario", "phenomenon", "risk")
     for item in scenarios:
         second.add_row(item["name"], item["phenomenon"], item["risk"])

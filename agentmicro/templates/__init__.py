@@ -7,7 +7,7 @@ from pathlib import Path
 
 from agentmicro import phenomena
 from agentmicro.errors import SpecError
-from agentmicro.study import scenario
+from agentmicro.study import files
 
 HERE = Path(__file__).parent
 NAME = re.compile(r"[a-z][a-z0-9]*(?:[_-][a-z0-9]+)*")
@@ -54,7 +54,7 @@ def check(name: str) -> str:
         raise SpecError(f"name {name!r}: expected lower-case letters, digits and hyphens, such as false-alarm")
     if keyword.iskeyword(module) or module in sys.stdlib_module_names:
         raise SpecError(f"name {name!r}: Python has a word or a module of that name; expected another")
-    if module in phenomena.names() or scenario.locate(name) is not None:
+    if module in phenomena.names() or files.locate(name) is not None:
         raise SpecError(f"name {name!r}: there is a phenomenon or a scenario of that name; expected another")
     return module
 

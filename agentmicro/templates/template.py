@@ -1,5 +1,6 @@
 """Template: a few alarmed agents alarm everybody, where one alarmed neighbour is reason enough.
 
+Kind: macro; contagion, cascade
 Risk: a false alarm that nobody checks reaches the whole population.
 Mechanism: each agent takes the alarm of others as evidence, so one mistake is counted again at every step.
 Cures to compare: more neighbours needed, fewer links, agents that never follow.

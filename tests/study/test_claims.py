@@ -11,7 +11,8 @@ from scipy import stats
 from agentmicro.errors import ScenarioError
 from agentmicro.study import claims
 from agentmicro.study.claims import Verdict, check, judge
-from agentmicro.study.scenario import Claim, load
+from agentmicro.study.scenario import load
+from agentmicro.study.spec import Claim
 
 nan, inf = math.nan, math.inf
 

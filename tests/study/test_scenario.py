@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentmicro.errors import ScenarioError
-from agentmicro.study import scenario
+from agentmicro.study import files
 from agentmicro.study.claims import arms, check
 from agentmicro.study.scenario import load
 
@@ -19,6 +19,8 @@ name = "herding"
 level = "macro"
 outcome = "mean_position"
 claim = "Rank steers."
+worse = "low"
+margin = 0.5
 references = ["arXiv:2604.15236"]
 
 [micro]
@@ -29,16 +31,38 @@ mind = "two-stage(gate=4)"
 seeds = 5
 turns = 7
 vary = { order = ["shuffled", "fixed"], agents = [10, 20] }
-design = "one-factor"
+design = "grid"
 
 [intervene]
 hide = { signal = "hidden" }
 shuffle = { order = "shuffled", likes_latency = 2 }
+later = { order = "fixed", at = 3 }
+mine = { mind = "uniform" }
 
 [validate]
 data = "field.csv"
-values = { gini = 0.4 }
-distances = ["absolute"]
+columns = { gini = "share" }
+values = { gini = 0.4, overlap = { low = 0.1, high = 0.3, source = "arXiv:1", grade = "measured" } }
+distances = ["ks"]
+where = { agents = 30 }
+
+[identify]
+vary = { order = ["shuffled", "fixed"] }
+measures = ["mean_position", "gini"]
+margins = { gini = 0.05 }
+where = { agents = 15 }
+
+[[threshold]]
+says = "Large groups settle."
+of = "agents"
+that = "gini"
+reaches = 0.4
+where = { order = "fixed" }
+
+[attack]
+node = "items"
+rows = [3, 5]
+knobs = { order = "attack" }
 
 [[claim]]
 says = "High places win."
@@ -67,17 +91,33 @@ def write(tmp_path):
     return file
 
 
-def test_every_table_is_read(write):
+def test_every_table_is_read(write, tmp_path):
+    (tmp_path / "field.csv").write_text("share\n0.3\n")
     found = load(write(FULL))
     assert found.name == "case"
     assert found.cls.__name__ == "Herding"
     assert found.digest == hashlib.sha256(FULL.encode()).hexdigest()
     assert found.micro == {"agents": 20, "mind": "two-stage(gate=4)"}
     assert (found.risk.level, found.risk.outcome) == ("macro", "mean_position")
-    assert (found.grow.seeds, found.turns, found.grow.design) == (5, 7, "one-factor")
+    assert (found.grow.seeds, found.turns, found.grow.design) == (5, 7, "grid")
     assert found.grow.vary == {"order": ("shuffled", "fixed"), "agents": (10, 20)}
-    assert found.intervene == {"hide": {"signal": "hidden"}, "shuffle": {"order": "shuffled", "likes_latency": 2}}
-    assert found.validate.values == {"gini": 0.4}
+    assert (found.risk.worse, found.risk.margin) == ("low", 0.5)
+    hide, shuffle, later, mine = found.intervene.values()
+    assert (hide.name, hide.knobs, hide.at, hide.level) == ("hide", {"signal": "hidden"}, None, "protocol")
+    assert shuffle.knobs == {"order": "shuffled", "likes_latency": 2}
+    assert (later.knobs, later.at, mine.level) == ({"order": "fixed"}, 3, "model")
+    assert found.identify.vary == {"order": ("fixed",)}  # the base is shuffled, and a change to itself is none
+    assert found.identify.measures == ("mean_position", "gini")
+    assert found.identify.margins == {"mean_position": 0.5, "gini": 0.05}
+    (threshold,) = found.thresholds
+    assert (threshold.of, threshold.that, threshold.reaches) == ("agents", "gini", 0.4)
+    assert threshold.where == {"order": "fixed"}
+    assert (found.attack.kind, found.attack.name, found.attack.rows) == ("node", "items", (3, 5))
+    assert found.attack.knobs == {"order": "attack"}
+    assert found.validate.values["gini"].value == 0.4
+    assert (found.validate.values["overlap"].low, found.validate.values["overlap"].grade) == (0.1, "measured")
+    assert (found.validate.columns, found.validate.where) == ({"gini": "share"}, {"agents": 30})
+    assert found.validate.data == str((tmp_path / "field.csv").resolve())
     first, second = found.claims
     assert (first.low, first.high, first.seeds, first.at, first.against) == (float("-inf"), 6, 5, None, None)
     assert (second.low, second.high, second.seeds, second.at) == (0.1, 1, 8, 3)
@@ -107,15 +147,24 @@ def test_byte_order_marks_and_windows_lines_are_read(write):
     assert load(write(b'\xef\xbb\xbfphenomenon = "voter"\r\n[micro]\r\nagents = 7\r\n')).micro == {"agents": 7}
 
 
-@pytest.mark.parametrize("name", scenario.names())
+@pytest.mark.parametrize("name", files.names())
 def test_every_scenario_that_is_shipped_says_what_it_is_about(name):
     found = load(name)
     assert found.claims
     assert found.risk.claim
     assert found.risk.outcome
-    assert scenario.summary(name)["risk"] == found.risk.claim
+    assert files.summary(name)["risk"] == found.risk.claim
 
 
+RISK = 'phenomenon = "voter"\n[risk]\n'
+GROW = 'phenomenon = "voter"\n[grow]\n'
+LATIN = GROW + 'design = "latin"\n'
+ATTACK = 'phenomenon = "voter"\n[attack]\n'
+HELD = 'phenomenon = "voter"\n[validate]\n'
+THRESHOLD = (
+    'phenomenon = "voter"\n[grow.vary]\nagents = [5, 10]\nturns = ["random"]\n'
+    '[[threshold]]\nsays = "a"\nthat = "share"\n'
+)
 CLAIM = 'phenomenon = "herding"\n[[claim]]\nsays = "a"\nthat = "gini"\n'
 
 
@@ -124,7 +173,10 @@ CLAIM = 'phenomenon = "herding"\n[[claim]]\nsays = "a"\nthat = "gini"\n'
     [
         ("", "phenomenon is missing"),
         ("phenomenon = 3", "phenomenon = 3: expected a text"),
-        ('phenomenon = "hreding"', "phenomenon = 'hreding': expected one of channels, herding.*did you mean 'herding'"),
+        (
+            'phenomenon = "hreding"',
+            "phenomenon = 'hreding': expected one of .*channels, .*herding.*did you mean 'herding'",
+        ),
         ('phenomenon = "voter"\n[mirco]', "no table or key 'mirco'; did you mean 'micro'"),
         ('phenomenon = "voter"\nmicro = 3', "micro = 3: expected a table"),
         ('phenomenon = "voter"\n[micro]\nagent = 3', r"\[micro\] agent: Voter has no such knob; did you mean 'agents'"),
@@ -170,6 +222,47 @@ CLAIM = 'phenomenon = "herding"\n[[claim]]\nsays = "a"\nthat = "gini"\n'
         ),
         ('phenomenon = "voter"\n[validate]\nvalues = { share = "x" }', "share = 'x': expected a number"),
         ('phenomenon = "voter"\nclaim = 3', r"claim = 3: expected tables, each headed \[\[claim\]\]"),
+        (RISK + 'worse = "bad"', r"\[risk\] worse = 'bad': expected one of high, low"),
+        (RISK + "margin = 0", r"\[risk\] margin = 0: expected a number above 0"),
+        (RISK + 'margin = "x"', r"\[risk\] margin = 'x': expected a number above 0"),
+        (
+            GROW + "vary = { agents = { low = 3, high = 9 } }",
+            r"agents = .*: expected a list of values for the design",
+        ),
+        (LATIN + "vary = { agents = { low = 9, high = 3 } }", "whose low end is below its high end"),
+        (LATIN + "vary = { agents = { low = 9 } }", r"\[grow.vary.agents\] high is missing"),
+        (LATIN + "vary = { agents = { low = 0, high = 3 } }", "agents = 0: expected a whole number from 1"),
+        (LATIN + "vary = { turns = { low = 0, high = 3 } }", "turns = 0: expected one of"),
+        (GROW + "samples = 3", r"\[grow\] samples: the design grid takes none; it is for latin, sobol, morris"),
+        (GROW + 'design = "adaptive"', "expected exactly one knob in vary"),
+        (
+            'phenomenon = "voter"\n[identify]\nmeasures = ["x"]',
+            r"\[identify\] measures = .*: expected a measure of Voter",
+        ),
+        ('phenomenon = "voter"\n[identify]\nmargins = { share = -1 }', "share = -1: expected a number above 0"),
+        (THRESHOLD + 'of = "agent"\nreaches = 1', r"\[threshold 1\] of = 'agent': .*did you mean 'agents'"),
+        (THRESHOLD + 'of = "turns"\nreaches = 1', "a knob whose values are numbers"),
+        (THRESHOLD + 'of = "agents"', r"\[threshold 1\] reaches is missing"),
+        (THRESHOLD + 'of = "agents"\nreaches = 1\nwhere = { turns = "fixed" }', "a value that .grow. varies it over"),
+        ('phenomenon = "voter"\n[intervene]\na = { at = 3 }', r"\[intervene.a\] expected at least one knob"),
+        ('phenomenon = "voter"\n[intervene]\na = { agents = 3, at = 3 }', "agents: cannot change during a run"),
+        ('phenomenon = "voter"\n[intervene]\na = { turns = "fixed", at = 0 }', "at = 0: expected a number above 0"),
+        (ATTACK, r"\[attack\] expected exactly one of node, slot, mind, and it has none"),
+        (
+            ATTACK + 'node = "agent"',
+            "node = 'agent': expected a knob .* whole number; did you mean 'agents'",
+        ),
+        (ATTACK + 'slot = "turns"', "slot = 'turns': expected a knob that takes a whole number"),
+        (ATTACK + 'mind = "zealto"', r"\[attack\] no mind 'zealto'"),
+        (ATTACK + 'node = "agents"\nrows = [1, 1]', "a list of different whole numbers from 0 up"),
+        (ATTACK + 'node = "agents"\nrows = [-1]', "a list of different whole numbers from 0 up"),
+        (HELD + 'data = "../x.csv"', "a path inside the folder of the scenario"),
+        (HELD + 'data = "/etc/hostname"', "a path inside the folder of the scenario"),
+        (HELD + 'data = "x.csv"', "a file beside the scenario, and there is none"),
+        (HELD + 'distances = ["kss"]', "did you mean 'ks'"),
+        (HELD + 'columns = { share = "x" }', "columns: expected data beside it"),
+        (HELD + "values.share = { low = 1 }", "expected value, or low and high, or all three"),
+        (HELD + "values.share = { low = 2, high = 1 }", "a number that is not above high"),
         (CLAIM, r"\[claim 1\]: expected exactly one of above, below, between, and it has none"),
         (CLAIM + "above = 1\nbelow = 2", "and it has above, below"),
         (CLAIM + 'above = "x"', r"\[claim 1\] above = 'x': expected a number"),
@@ -267,7 +360,7 @@ def test_a_minds_table_is_a_mind_wherever_knobs_are(write):
     assert (speaker.model, speaker.recall, speaker.options) == ("scripted:chance", "last 3", {"temperature": 0.5})
     assert speaker.system_for(1) == "Be brief.\n\nYou are Bob."
     assert found.micro["mind"] == "reader:4, uniform"
-    assert found.intervene["all"] == {"mind": "reader"}
+    assert found.intervene["all"].knobs == {"mind": "reader"}
     checked = check(found)
     assert checked.held
     assert (checked.ledger.spent.calls, checked.ledger.served) == (2 * 2 * (6 + 1), ("scripted:chance",))
