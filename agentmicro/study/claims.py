@@ -8,12 +8,13 @@ same seeds. The interval is Student's, at 95%. Two conventions need saying:
   outcome; one that is undefined in every seed breaks it, since no further seed can be expected to define it.
 """
 
+import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from math import ceil, isfinite, nan, sqrt
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,8 +23,12 @@ from agentmicro.knobs import Scalar
 from agentmicro.minds.speaker import defined
 from agentmicro.phenomena import name_of
 from agentmicro.study.reading import Knobs
+from agentmicro.study.results import Study
 from agentmicro.study.run import Ledger, Progress, Run, plain, run
 from agentmicro.study.spec import Claim, Scenario
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 CONFIDENCE = 0.95
 SURE = 1e-12  # a spread this small beside the mean is rounding, not luck
@@ -161,6 +166,46 @@ def check(
             progress(number, len(scenario.claims))
     seconds = time.perf_counter() - start
     return Checked(scenario, tuple(judged), len(runs.made), runs.invalid, seconds, runs.ledger)
+
+
+def of_study(study: Study) -> tuple[Judged, ...]:
+    """The verdict on each claim of a scenario from the runs of its study; a run that failed defines nothing."""
+    return tuple(
+        judge(claim, _found(study, number, claim, ""), _found(study, number, claim, "null"))
+        for number, claim in enumerate(study.scenario.claims, start=1)
+    )
+
+
+def claims(study: Study) -> "DataFrame":
+    """The claims of a scenario with their verdicts, one row each."""
+    import pandas as pd
+
+    columns = ("says", "that", "where", "against", "at", "wanted", "verdict", "mean", "low", "high", "null")
+    rows = [item.as_json() for item in of_study(study)]
+    for row in rows:
+        row |= {name: "" if row[name] is None else json.dumps(row[name]) for name in ("where", "against")}
+    return pd.DataFrame(rows, columns=[*columns, "seeds", "undefined", "more"])
+
+
+def _found(study: Study, number: int, claim: Claim, arm: str) -> list[float]:
+    """One number per seed, from the arms of a claim as they are, or under the null."""
+    uses = study.stage("claim")
+    mine = uses[uses["label"] == str(number)].set_index("role")["cell"]
+    roles = ("null", "null against") if arm else ("where", "against")
+    found = _by_seed(study, int(mine[roles[0]]), claim)
+    if claim.against is None:
+        return found
+    return [value - beside for value, beside in zip(found, _by_seed(study, int(mine[roles[1]]), claim), strict=True)]
+
+
+def _by_seed(study: Study, cell: int, claim: Claim) -> list[float]:
+    """A column at the claim's turn for the seeds 1, 2, ...; NaN where a run failed or is not there."""
+    if claim.at is None:
+        values = study.values(cell, claim.that, valid=False)
+    else:
+        turns = study.turns([cell], ["cell", "seed", "time", claim.that])
+        values = turns[turns["time"] == claim.at].set_index("seed")[claim.that]
+    return [float(value) for value in values.reindex(range(1, claim.seeds + 1)).to_numpy(float)]
 
 
 def judge(claim: Claim, values: Sequence[float], null: Sequence[float] = ()) -> Judged:

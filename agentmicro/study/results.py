@@ -50,14 +50,14 @@ class Study:
         """The cell that the arms of a stage are set against."""
         return int(self.stage(stage, "reference")["cell"].iloc[0])
 
-    def values(self, cell: int, measure: str) -> "Series[float]":
-        """A measure at the end of each run of a cell that succeeded and is valid, by seed."""
+    def values(self, cell: int, measure: str, valid: bool = True) -> "Series[float]":
+        """A measure at the end of each run of a cell that succeeded, and is valid unless that is not asked, by seed."""
         if measure not in self.runs.columns:
             raise SpecError(
                 f"no measure {measure!r}{nearest(measure, self.measures)}; there is {listed(self.measures)}"
             )
         mine = self.runs[(self.runs["cell"] == cell) & (self.runs["status"] == SUCCEEDED)]
-        counted = mine[mine["valid"].astype(bool)].set_index("seed").sort_index()
+        counted = (mine[mine["valid"].astype(bool)] if valid else mine).set_index("seed").sort_index()
         found: Series[float] = counted[measure].astype(float)
         return found
 

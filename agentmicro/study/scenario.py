@@ -9,7 +9,8 @@
     [[threshold]] says, of = knob, that = measure, reaches = number, where
     [intervene]   named arms, each a table of knobs, with `at` from that time on
     [attack]      node = knob | slot = knob | mind = "mind", rows, sample, knobs: one attack at each place
-    [validate]    data, columns = { measure = column }, values = { measure = number or table }, distances, where
+    [validate]    data, columns = { measure = column }, values = { measure = number or table },
+                  distances, tolerance, where
     [[claim]]     says, that, where, against, above | below | between, at, seeds
 
 Its text is data, never code: nothing in it is evaluated, and whatever is not known is refused.
@@ -51,7 +52,7 @@ LEVELS = ("micro", "meso", "macro")
 SAMPLED = ("latin", "sobol", "morris")
 BOUNDS = ("above", "below", "between")
 PLACES = ("node", "slot", "mind")
-DISTANCES = ("relative", "range", "wasserstein", "ks", "exponent")
+DISTANCES = ("relative", "wasserstein", "ks", "exponent")
 MOST = 10_000_000
 TABLES = (
     "phenomenon",
@@ -242,7 +243,7 @@ def _attack(table: Table, cls: Any, micro: Knobs) -> Attack:
 
 
 def _validate(table: Table, cls: Any, micro: Knobs, folder: Path) -> Validate:
-    table.only("data", "columns", "values", "distances", "where")
+    table.only("data", "columns", "values", "distances", "tolerance", "where")
     values, columns = table.table("values"), table.table("columns")
     for word in table.texts("distances"):
         if word not in DISTANCES:
@@ -254,6 +255,7 @@ def _validate(table: Table, cls: Any, micro: Knobs, folder: Path) -> Validate:
         columns={columns.column(name, cls): columns.text(name) for name in columns.values},
         values={values.column(name, cls): _published(values, name) for name in values.values},
         distances=table.texts("distances"),
+        tolerance=table.positive("tolerance") if "tolerance" in table.values else Validate.tolerance,
         where=table.knobs("where", cls, micro),
     )
 

@@ -129,13 +129,15 @@ class Published:
 class Validate:
     """What the scenario is to be held against: a data file, published values, and the distances that matter.
 
-    columns: for each measure the column of the file. where: the knobs of the arm that is compared, on top of [micro].
+    columns: for each measure the column of the file. tolerance: up to which relative difference runs and field match.
+    where: the knobs of the arm that is compared, on top of [micro].
     """
 
     data: str = ""
     columns: Mapping[str, str] = field(default_factory=dict)
     values: Mapping[str, Published] = field(default_factory=dict)
     distances: tuple[str, ...] = ()
+    tolerance: float = 0.1
     where: Knobs = field(default_factory=dict)
 
 
