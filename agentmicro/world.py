@@ -104,7 +104,8 @@ class Feed:
     """A slate of items with like counts, shown to each reader in its own order.
 
     order: `shuffled` (anew at each visit), `fixed` (one order for all), `popular` (most liked first), `attack`
-    (shuffled beneath the `target`, which is always on top). signal: whether the like counts are shown.
+    (shuffled around the `target`, which always stands at `place`, 1 being the top). signal: whether the like counts are
+    shown.
     """
 
     def __init__(
@@ -116,6 +117,7 @@ class Feed:
         signal: bool = True,
         likes: Items | None = None,
         latency: int = 0,
+        place: int = 1,
         name: str = "feed",
     ) -> None:
         self.items = items
@@ -123,6 +125,7 @@ class Feed:
         self.order = order
         self.signal = signal
         self.latency = latency
+        self.put(place)
         self.slate = permutation(seed, "slate", len(items))
         self.target = int(permutation(seed, "target", len(items))[0])
         start = np.zeros(len(items), np.int64) if likes is None else np.asarray(likes, np.int64)
@@ -136,6 +139,13 @@ class Feed:
     def like(self, counts: NDArray[np.integer]) -> None:
         """Adds likes, one count per item."""
         self._dated.state = self._dated.state + counts
+
+    def put(self, place: int) -> None:
+        """Says at which place an attack puts its target."""
+        if not 1 <= place <= len(self.items):
+            most = len(self.items)
+            raise KnobError(f"place = {place}: expected a place from 1 to {most:,}, as many as there are items")
+        self.place = place
 
     def advance(self, turn: float, reach: float) -> None:
         """Moves to a later turn: what stands now becomes the past."""
@@ -182,8 +192,12 @@ class FeedView:
             if self._feed.order == "popular":
                 ranked = ranked[np.argsort(-self._likes[ranked], kind="stable")]
             return np.broadcast_to(ranked[:depth], (self._luck.keys.size, depth))
-        self._deal(depth)
-        return self._dealt[:, :depth]
+        if self._feed.order != "attack" or self._feed.place == 1:
+            self._deal(depth)
+            return self._dealt[:, :depth]
+        above = self._feed.place - 1
+        self._deal(min(depth + 1, self.size))
+        return self._dealt[:, np.r_[1 : above + 1, 0, above + 1 : self.size][:depth]]
 
     def places(self, items: Items) -> NDArray[np.int64]:
         """The place (from 1) at which each reader was shown some items, one row per reader; 0 for -1."""

@@ -24,9 +24,9 @@ sizes, orders, seeds = st.integers(1, 60), st.sampled_from(ORDERS), st.integers(
 
 
 @settings(deadline=None)
-@given(sizes, orders, seeds, st.lists(st.integers(1, 60), min_size=1, max_size=6))
-def test_looking_deeper_continues_the_same_order(size, order, seed, depths):
-    source = feed(size, order, seed)
+@given(sizes, orders, seeds, st.integers(1, 60), st.lists(st.integers(1, 60), min_size=1, max_size=6))
+def test_looking_deeper_continues_the_same_order(size, order, seed, place, depths):
+    source = feed(size, order, seed, place=min(place, size))
     whole = look(source, seed=seed).top(size)
     assert (np.sort(whole, axis=1) == np.arange(size)).all()
     view = look(source, seed=seed)
@@ -81,6 +81,23 @@ def test_the_attacked_item_is_on_top_for_everyone_and_differs_between_seeds():
     assert (look(source, readers=50).top(20)[:, 0] == source.target).all()
     targets = np.bincount([feed(20, "attack", seed).target for seed in range(4000)], minlength=20)
     assert stats.chisquare(targets).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("place", [1, 2, 7, 20])
+def test_the_attacked_item_stands_where_it_is_put_and_the_others_are_shuffled_around_it(place):
+    source = feed(20, "attack", place=place)
+    shown = look(source, readers=2000).top(20)
+    assert (shown[:, place - 1] == source.target).all()
+    other = 0 if place > 1 else 19
+    counts = np.bincount(shown[:, other], minlength=20)
+    assert counts[source.target] == 0
+    assert stats.chisquare(np.delete(counts, source.target)).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("place", [0, 21])
+def test_a_place_that_the_feed_does_not_have_is_refused(place):
+    with pytest.raises(KnobError, match=f"^place = {place}: expected a place from 1 to 20"):
+        feed(20, "attack", place=place)
 
 
 def test_a_fixed_order_is_the_same_for_all_at_every_visit():

@@ -155,8 +155,12 @@ class Herding(Society):
         "slope": slope,
     }
     null: ClassVar = {"mind": "uniform"}
-    needs: ClassVar = {"seeded_share": {"signal": "seeded"}, "seeded_likes": {"signal": "seeded", "mind": "slope"}}
-    live: ClassVar = frozenset({"order", "signal", "likes_latency"})
+    needs: ClassVar = {
+        "seeded_share": {"signal": "seeded"},
+        "seeded_likes": {"signal": "seeded", "mind": "slope"},
+        "place": {"order": "attack"},
+    }
+    live: ClassVar = frozenset({"order", "place", "signal", "likes_latency"})
 
     def __init__(
         self,
@@ -171,6 +175,9 @@ class Herding(Society):
         order: Annotated[
             Literal["shuffled", "fixed", "popular", "attack"], Group.COMMUNICATION, "in which order items are shown"
         ] = "shuffled",
+        place: Annotated[
+            int, Range(1, 10_000), Group.COMMUNICATION, "at which place an attack puts its item; 1 is the top"
+        ] = 1,
         likes_latency: Annotated[Latency, "turns before a like can be seen"] = 0,
         turns: Turns = "simultaneous",
         mind: Minds = "two-stage",
@@ -193,6 +200,7 @@ class Herding(Society):
             signal=signal != "hidden",
             likes=self.seeds if signal == "seeded" else None,
             latency=likes_latency,
+            place=place,
         )
         self.sources["feed"] = self.feed
         self.frozen = signal == "seeded"
@@ -276,6 +284,8 @@ class Herding(Society):
         """A change of order, signal or latency changes the feed."""
         if name == "order":
             self.feed.order = str(value)
+        elif name == "place":
+            self.feed.put(int(value))
         elif name == "likes_latency":
             self.feed.latency = int(value)
         elif name == "signal":
@@ -326,9 +336,15 @@ def overlap(model: Herding) -> float:
 
 
 def attack_share(model: Herding) -> float:
-    """The share of all endorsements that the attacked item has; only `order = attack` puts it on top."""
+    """The share of all endorsements that the attacked item has; only `order = attack` puts it at its place."""
     total = model.endorsed.sum()
     return float(model.endorsed[model.feed.target] / total) if total else float("nan")
+
+
+def seeded_uptake(model: Herding) -> float:
+    """The share of all endorsements that fall on the seeded items, whether or not their likes are shown."""
+    total = model.endorsed.sum()
+    return float(model.endorsed[model.seeds > 0].sum() / total) if total else float("nan")
 
 
 def proof(model: Herding) -> measures.ProofFit:
@@ -363,6 +379,7 @@ MEASURES = {
     "herding_z": herding_z,
     "overlap": overlap,
     "attack_share": attack_share,
+    "seeded_uptake": seeded_uptake,
     "proof_step": proof_step,
     "proof_slope": proof_slope,
 }
