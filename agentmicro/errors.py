@@ -15,6 +15,7 @@
         ├── ProviderError      a provider answers nobody: the run stops, what was answered is recorded
         ├── BudgetReached      a ceiling is reached: the run stops between turns and can go on
         ├── RecordError        the record cannot be opened, read or written
+        ├── Cancelled          calls were dropped because whoever waited for them was told to
         ├── ReplayMiss         a replay asks for what was never recorded
         └── BoardError         the traffic that processes share cannot be read
 

@@ -10,13 +10,21 @@ import atexit
 import concurrent.futures
 import os
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
+
+from agentmicro.errors import AgentmicroError
 
 GRACE = 10.0  # seconds that cancelled calls get to end
 
 _lock = threading.Lock()
+_dropped: set[threading.Thread] = set()  # threads whose calls are not wanted until they say so
+_waiting: "dict[threading.Thread, Callable[[], object]]" = {}  # what drops the calls that a thread waits for
 _home: "_Home | None" = None
+
+
+class Cancelled(AgentmicroError):
+    """Calls were dropped because whoever waited for them was told to; nothing is known of their answers."""
 
 
 class _Home:
@@ -61,13 +69,14 @@ def _current() -> _Home:
 def run[T](coroutine: Coroutine[Any, Any, T]) -> T:
     """Runs a coroutine on the process's loop and waits for its result, whatever thread asks.
 
-    Ctrl-C while waiting cancels the coroutine, lets it end, and then goes on as the interruption it is.
+    Ctrl-C while waiting cancels the coroutine, lets it end, and then goes on as the interruption it is; `cancel` from
+    another thread does the same and ends in `Cancelled`.
     """
     home = _current()
     if threading.current_thread() is home.thread:
         coroutine.close()
         raise RuntimeError("run() was called on the loop's own thread, where it would wait for itself: await instead")
-    tasks: list[asyncio.Task[Any]] = []
+    thread, tasks = threading.current_thread(), list[asyncio.Task[Any]]()
 
     async def held() -> T:
         task = asyncio.current_task()
@@ -75,14 +84,40 @@ def run[T](coroutine: Coroutine[Any, Any, T]) -> T:
         tasks.append(task)
         return await coroutine
 
+    def drop() -> None:
+        if tasks:
+            tasks[0].cancel()
+        elif not future.done():
+            home.loop.call_soon(drop)  # it has not begun: a task that never ran could not end its calls
+
     future = asyncio.run_coroutine_threadsafe(held(), home.loop)
+    _waiting[thread] = lambda: home.loop.call_soon_threadsafe(drop)
     try:
+        if thread in _dropped:
+            _waiting[thread]()
         return future.result()
+    except concurrent.futures.CancelledError:
+        raise Cancelled("calls to language models were cancelled before they were answered") from None
     except BaseException:
         if not future.done():
-            home.loop.call_soon_threadsafe(lambda: [task.cancel() for task in tasks])
+            home.loop.call_soon_threadsafe(drop)
             concurrent.futures.wait([future], GRACE)
         raise
+    finally:
+        _waiting.pop(thread, None)
+
+
+def cancel(thread: threading.Thread) -> None:
+    """Drops the calls that a thread waits for, and any that it makes until `allow`; its `run` raises `Cancelled`."""
+    _dropped.add(thread)
+    drop = _waiting.get(thread)
+    if drop is not None:
+        drop()
+
+
+def allow(thread: threading.Thread) -> None:
+    """Lets a thread make calls again."""
+    _dropped.discard(thread)
 
 
 def stop() -> None:

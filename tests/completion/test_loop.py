@@ -105,3 +105,61 @@ loop.run(start())
 print("left")
 """
     assert script(code).split() == ["left", "ended"]
+
+
+def waiting(seconds=60):
+    """A thread that waits for a call, and what became of it."""
+    begun, ended, found = threading.Event(), threading.Event(), []
+
+    async def call():
+        begun.set()
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            ended.set()
+
+    def work():
+        try:
+            loop.run(call())
+        except loop.Cancelled as error:
+            found.append(str(error))
+
+    thread = threading.Thread(target=work)
+    return thread, begun, ended, found
+
+
+def test_another_thread_can_drop_the_calls_that_one_waits_for():
+    thread, begun, ended, found = waiting()
+    thread.start()
+    assert begun.wait(10)
+    loop.cancel(thread)
+    thread.join(10)
+    assert ended.is_set()
+    assert found == ["calls to language models were cancelled before they were answered"]
+    assert loop.run(where())
+
+
+def test_calls_made_after_a_cancellation_are_dropped_until_they_are_allowed():
+    thread, _, _, found = waiting()
+    loop.cancel(thread)
+    thread.start()
+    thread.join(10)
+    assert found
+    loop.allow(threading.current_thread())
+    loop.cancel(threading.current_thread())
+    with pytest.raises(loop.Cancelled):
+        loop.run(asyncio.sleep(60))
+    loop.allow(threading.current_thread())
+    assert loop.run(asyncio.sleep(0, "again")) == "again"
+
+
+def test_dropping_the_calls_of_one_thread_leaves_those_of_another():
+    threads = [waiting(0.3) for _ in range(2)]
+    for thread, *_ in threads:
+        thread.start()
+    for _, begun, *_ in threads:
+        assert begun.wait(10)
+    loop.cancel(threads[0][0])
+    for thread, *_ in threads:
+        thread.join(10)
+    assert [len(found) for *_, found in threads] == [1, 0]
