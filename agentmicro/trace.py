@@ -63,6 +63,11 @@ class Trace:
             with self.path.open(encoding="utf-8") as lines:
                 yield from map(json.loads, lines)
 
+    @property
+    def entries(self) -> Sequence[Entry]:
+        """The entries that are kept in memory, a list that only grows: it can be read while a run goes on."""
+        return self._entries
+
     def close(self) -> None:
         """Writes out what is buffered; a later entry opens the file again."""
         if self._file is not None:
