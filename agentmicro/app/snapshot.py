@@ -105,13 +105,20 @@ def traced(model: Society) -> Society:
 
 def _ground(model: Society, key: int) -> Ground:
     links = model.links
-    placed = graphs.layout(links, model.seed)
-    points = [placed[name] for name in links.names]
+    placed = graphs.layout(links, model.seed) if links.complete or links.degrees.any() else {}
+    points = [placed[name] for name in links.names] if placed else _sunflower(links.n)
     edges, hidden = drawn(model)
     reach = links.out_degrees.astype(float)
     most = float(reach.max(initial=0.0))
     sizes = (reach / most if most else reach).tolist()
     return Ground(key, [str(name) for name in links.names], points, edges, sizes, links.directed, hidden)
+
+
+def _sunflower(n: int) -> list[tuple[float, float]]:
+    """Places for those who hear nobody: an even disc, where no pair looks closer than another."""
+    steps = np.arange(n)
+    far, angle = np.sqrt((steps + 0.5) / n), steps * np.pi * (3 - np.sqrt(5))
+    return list(zip((far * np.cos(angle)).tolist(), (far * np.sin(angle)).tolist(), strict=True))
 
 
 def drawn(model: Society) -> tuple[list[tuple[int, int]], int]:

@@ -1,4 +1,4 @@
-"""The commands: run, list, show, new, check; `record` and `doctor` stand in files of their own."""
+"""The commands: run, list, show, new, check; `study`, `record`, `panels` and `doctor` stand in files of their own."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from agentmicro.cli import options
+from agentmicro.cli import options, studying
 from agentmicro.cli.asked import Asked, overrides, resolve
 from agentmicro.cli.doctor import doctor
+from agentmicro.cli.drawing import panels
+from agentmicro.cli.opening import app as opening
 from agentmicro.cli.options import Json, Set, What
 from agentmicro.cli.recording import records
 from agentmicro.errors import SpecError
@@ -175,8 +177,11 @@ def check(
         raise typer.Exit(BAD)
 
 
+app.command()(studying.study)
 app.add_typer(records, name="record")
+app.command()(panels)
 app.command()(doctor)
+app.command(name="app")(opening)
 
 
 def _run(
@@ -190,8 +195,9 @@ def _run(
     as_json: bool,
 ) -> None:
     """The run and its null, written and printed."""
-    from agentmicro.cli.traffic import speaking, study
+    from agentmicro.cli.traffic import study
     from agentmicro.study import output
+    from agentmicro.study.plan import speaking
 
     started = datetime.now(UTC)
     speakers = speaking(asked.cls, [asked.knobs, asked.null])
@@ -241,9 +247,10 @@ def _played(asked: Asked, seed: int, turns: int, into: Path | None, words: Seque
 
 def _check(studies: "Sequence[Study]", traffic: "Traffic", words: Sequence[str], as_json: bool) -> "list[Checked]":
     """The verdicts on the claims of each scenario, printed as they come."""
-    from agentmicro.cli.traffic import speaking, study
+    from agentmicro.cli.traffic import study
     from agentmicro.minds.speaker import defined
     from agentmicro.study import claims, display, tables
+    from agentmicro.study.plan import speaking
 
     speakers: list[Speaker] = []
     for item, change in studies:

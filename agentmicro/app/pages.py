@@ -1,0 +1,37 @@
+"""The pages and their frame: what `solara` serves."""
+
+from pathlib import Path
+
+import solara
+
+from agentmicro.app.compare import Compare
+from agentmicro.app.gallery import Gallery
+from agentmicro.app.run import Run
+
+STYLE = (Path(__file__).parent / "style.css").read_text("utf-8")
+NAMES = {"/": "Gallery", "run": "Run", "compare": "Compare"}
+
+
+@solara.component
+def Layout(children=[]):  # noqa: B006
+    """The bar above every page."""
+    solara.Title("agentmicro")
+    solara.Style(STYLE)
+    route, _ = solara.use_route(peek=True)
+    here = route.path if route is not None else "/"
+    with solara.Div(classes=["am"]):
+        with solara.Div(classes=["am-bar"]):
+            with solara.Link("/"):
+                solara.Text("agentmicro", classes=["am-name"])
+            for path, name in NAMES.items():
+                with solara.Link("/" if path == "/" else f"/{path}"):
+                    solara.Text(name, classes=["am-tab", "am-here"] if path == here else ["am-tab"])
+            solara.lab.ThemeToggle()
+        solara.Div(classes=["am-page"], children=children)
+
+
+routes = [
+    solara.Route("/", component=Gallery, label="Gallery", layout=Layout),
+    solara.Route("run", component=Run, label="Run"),
+    solara.Route("compare", component=Compare, label="Compare"),
+]
