@@ -1,4 +1,4 @@
-"""Measures as lines, as inline SVG: the run, the null behind it, a second run beside it, and marks where knobs changed."""
+"""Measures as lines, as inline SVG: the run, its null, a second run, and marks where knobs changed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

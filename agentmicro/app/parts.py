@@ -9,16 +9,7 @@ from agentmicro.app.snapshot import Frame
 
 
 @solara.component_vue("stage.vue")
-def _Stage(
-    ground={},
-    codes=[],
-    legend=[],
-    what="",
-    flights=[],
-    selected=-1,
-    tree=[],
-    event_select=None,
-): ...
+def _Stage(ground=None, codes=(), legend=(), what="", flights=(), selected=-1, tree=(), event_select=None): ...
 
 
 @solara.component_vue("keys.vue")
