@@ -7,9 +7,10 @@ import solara
 from agentmicro.app.compare import Compare
 from agentmicro.app.gallery import Gallery
 from agentmicro.app.run import Run
+from agentmicro.app.studies import Studies
 
 STYLE = (Path(__file__).parent / "style.css").read_text("utf-8")
-NAMES = {"/": "Gallery", "run": "Run", "compare": "Compare"}
+NAMES = {"/": "Gallery", "run": "Run", "compare": "Compare", "studies": "Studies"}
 
 
 @solara.component
@@ -34,4 +35,5 @@ routes = [
     solara.Route("/", component=Gallery, label="Gallery", layout=Layout),
     solara.Route("run", component=Run, label="Run"),
     solara.Route("compare", component=Compare, label="Compare"),
+    solara.Route("studies", component=Studies, label="Studies"),
 ]
