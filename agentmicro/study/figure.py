@@ -1,7 +1,7 @@
 """The figure of a run: its outcome over the turns beside its null, and whatever else the phenomenon can draw.
 
 A phenomenon that has more to show than a line offers `draw(axes)`: it fills the second panel. matplotlib is imported
-here and nowhere else, and only when a figure is asked for.
+only when a figure is asked for.
 """
 
 import textwrap
