@@ -12,6 +12,7 @@ from agentmicro.measures.consensus import (
     polarisation,
     settled_at,
 )
+from agentmicro.measures.failures import FailureMode, failure_modes
 from agentmicro.measures.herding import (
     Null,
     choice_set,
@@ -37,15 +38,26 @@ from agentmicro.measures.influence import (
     top_k_share,
 )
 from agentmicro.measures.logit import Fit, ProofFit, logit, proof_fit
+from agentmicro.measures.ranks import rank_correlation
+from agentmicro.measures.teamwork import (
+    amplification,
+    efficiency,
+    majority_error,
+    message_density,
+    overhead,
+    redundancy,
+)
 
 __all__ = [
     "Adoption",
     "AdoptionLift",
+    "FailureMode",
     "Fit",
     "Null",
     "ProofFit",
     "adoption_lift",
     "agreement",
+    "amplification",
     "bias",
     "choice_set",
     "conflict",
@@ -53,8 +65,10 @@ __all__ = [
     "discord",
     "diversity",
     "effective_number",
+    "efficiency",
     "entropy",
     "exposure_adoption",
+    "failure_modes",
     "gate_width",
     "gini",
     "gini_null",
@@ -62,8 +76,11 @@ __all__ = [
     "hhi",
     "influence_gini",
     "logit",
+    "majority_error",
     "mean_position",
+    "message_density",
     "neighbour_correlation",
+    "overhead",
     "overlap",
     "pagerank",
     "pagerank_concentration",
@@ -71,6 +88,8 @@ __all__ = [
     "polarisation",
     "position_profile",
     "proof_fit",
+    "rank_correlation",
+    "redundancy",
     "sample_pairs",
     "settled_at",
     "top_k_share",
