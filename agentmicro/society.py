@@ -193,6 +193,13 @@ class Society(mesa.Model):
         self._begun = True
         self.datacollector.collect(self)
 
+    def cast(self, minds: str | Mind) -> str | Mind:
+        """Who decides, in full: what the knob says, and the members that the phenomenon seats beside them.
+
+        It is asked at the start, before the phenomenon's own constructor goes on, and at every change of minds.
+        """
+        return minds
+
     def acting(self) -> Rows:
         """Who may act this turn: everyone, unless the phenomenon says otherwise."""
         return self.acts.rows
@@ -590,7 +597,8 @@ class Society(mesa.Model):
         return graphs.build(graph, agents, seed_for(self.seed, "topology"))
 
     def _seat(self, minds: str | Mind) -> None:
-        seats = pick(minds, self.rules, self.prompt, self.account) if isinstance(minds, str) else (Seat(minds),)
+        cast = self.cast(minds)
+        seats = pick(cast, self.rules, self.prompt, self.account) if isinstance(cast, str) else (Seat(cast),)
         self.seats = seated(seats, self.links, self.seed)
         self.minds = tuple(seat.mind for seat in seats)
 

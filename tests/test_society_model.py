@@ -6,6 +6,7 @@ import pytest
 from lab import Flaky, Lab, run
 
 from agentmicro.errors import KnobError, MindError, SpecError
+from agentmicro.phenomena.voter import Voter
 from agentmicro.society import Member, seed_of
 
 # --- seats
@@ -135,3 +136,20 @@ def test_mesa_can_shuffle_collect_and_sweep():
     assert len(made.agents.get("own")) == 8
     rows = mesa.batch_run(Lab, {"latency": [0, 1]}, rng=[1, 2], max_steps=2, display_progress=False)
     assert {row["n_decisions"] for row in rows} == {16}
+
+
+class Guarded(Voter):
+    """A voter among whom one zealot is always seated by the phenomenon itself."""
+
+    def cast(self, minds):
+        return f"stubborn(act=1):1@2, {minds}"
+
+
+def test_members_that_a_phenomenon_seats_itself_stay_when_the_minds_of_the_others_change():
+    model = Guarded(agents=6, rng=1)
+    names = [[model.minds[seat].name for seat in model.seats]]
+    model.change(mind="majority")
+    names.append([model.minds[seat].name for seat in model.seats])
+    assert [found[2] for found in names] == ["stubborn", "stubborn"]
+    assert [set(found[:2] + found[3:]) for found in names] == [{"voter"}, {"majority"}]
+    assert model.knobs["mind"] == "majority"

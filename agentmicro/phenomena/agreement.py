@@ -241,12 +241,12 @@ class Agreement(Society):
         order = drawn if seat < 0 else np.append(seat, drawn[drawn != seat])
         return order[:count]
 
-    def _seat(self, minds: str | Mind) -> None:
-        """Seats Byzantine members at their rows, also when the minds of the others change during a run."""
+    def cast(self, minds: str | Mind) -> str | Mind:
+        """The minds of the honest, with Byzantine members at their rows."""
         rows = "+".join(map(str, self.foes()))
         if rows and not isinstance(minds, str):
             raise SpecError("minds: expected a text, because Byzantine members are seated beside them")
-        super()._seat(f"{self.knobs['foe']}:{self.knobs['byzantine']}@{rows}, {minds}" if rows else minds)
+        return f"{self.knobs['foe']}:{self.knobs['byzantine']}@{rows}, {minds}" if rows else minds
 
     @classmethod
     def prompt(cls, seen: Observation) -> str:

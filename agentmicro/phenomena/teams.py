@@ -29,7 +29,7 @@ from agentmicro.exposure import Observation, Seen
 from agentmicro.graphs import Links
 from agentmicro.graphs.sketch import circle, levels, sketch
 from agentmicro.knobs import Group, Range, Scalar
-from agentmicro.minds import Minds
+from agentmicro.minds import Mind, Minds
 from agentmicro.noise import Luck
 from agentmicro.society import Seed, Society
 
@@ -113,15 +113,6 @@ def faulty(seen: Seen, frequency: Frequency = 1.0, severity: Severity = 1.0) -> 
     return stated(np.where(struck, -truth, views(comparing(seen), truth.shape[1])))
 
 
-def with_fault(minds: str, members: int, row: int, frequency: float, severity: float) -> str:
-    """The minds, with a faulty one in a given row; as they are where there is none."""
-    if row < 0:
-        return minds
-    if row >= members:
-        raise SpecError(f"faulty = {row}: expected a row from 0 to {members - 1}, or -1 for none")
-    return f"{minds}, faulty(frequency={frequency}, severity={severity}):1@{row}"
-
-
 def depths(team: str, members: int) -> NDArray[np.int64]:
     """How far below the top each member stands; all at the top where nobody leads."""
     rows = np.arange(members)
@@ -182,7 +173,7 @@ class Teams(Society):
             agents=size,
             graph=linked(team, size),
             architecture=Architecture(turns=turns, visibility=visibility, latency=latency, loss=loss),
-            minds=with_fault(minds, size, faulty, frequency, severity),
+            minds=minds,
             measures=MEASURES,
             rng=rng,
         )
@@ -198,6 +189,18 @@ class Teams(Society):
         self._places(verify, catch)
         self.adapt("visibility", visibility)
         self.begin()
+
+    def cast(self, minds: str | Mind) -> str | Mind:
+        """The minds of the team, with a faulty one in its row where there is one."""
+        knobs, members = self.knobs, self.links.n
+        row = int(knobs["faulty"])
+        if row < 0:
+            return minds
+        if row >= members:
+            raise SpecError(f"faulty = {row}: expected a row from 0 to {members - 1}, or -1 for none")
+        if not isinstance(minds, str):
+            raise SpecError("minds: expected a text, because a faulty member is seated beside them")
+        return f"{minds}, faulty(frequency={knobs['frequency']}, severity={knobs['severity']}):1@{row}"
 
     @classmethod
     def prompt(cls, seen: Observation) -> str:
