@@ -189,7 +189,7 @@ def prompts_say_everything(cls: Phenomenon, **given: Scalar) -> None:
                 text, other = cls.prompt(seen.one(index)), cls.prompt(twin.one(index))
                 if text != other:
                     broken(cls, law, context, f"{where} is {text!r} in one run and {other!r} in another of one seed")
-                offers.add((seen.one(index).offer.order, seen.one(index).offer.labelled))
+                offers.add((str(seen.one(index).offer.order), seen.one(index).offer.labelled))
                 if model.architecture.visibility == "hidden" and _private(seen, index):
                     broken(cls, law, context, f"{where} shows {seen.heard(index)[0]} under hidden visibility")
         for index in range(len(seen)):

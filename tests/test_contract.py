@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from agentmicro import contract
 from agentmicro import phenomena as registry
-from agentmicro.affordances import Affordance, Choice, Message, Number, Picks
+from agentmicro.affordances import Affordance, Artifact, Choice, Message, Number, Picks
 from agentmicro.architecture import (
     COMMUNICATION,
     TURNS,
@@ -159,6 +159,29 @@ class Post(Everything):
         return acts
 
 
+def forms(seen):
+    acts = seen.affordance.blank(len(seen))
+    acts["colour"] = crowd_of(seen, "colour")
+    acts["level"] = seen.luck()
+    return acts
+
+
+def crowd_of(seen, part):
+    return (seen.counts(part) + seen.luck(3) * 1.5).argmax(axis=1)
+
+
+class Forms(Everything):
+    """Acts are documents of two parts."""
+
+    act = Artifact({"colour": Choice(("red", "green", "blue")), "level": Number(0, 1)})
+    rules: ClassVar = {"forms": forms, "crowd": forms}
+
+    def first(self):
+        acts = self.affordance.blank(len(self.acts.rows))
+        acts["colour"], acts["level"] = super().first(), 0.5
+        return acts
+
+
 def told(model):
     """How many decisions the public board has counted."""
     return float(model.sources["board"].value)
@@ -171,6 +194,10 @@ MADE = (Everything, Levels, Slates, Post)
 @pytest.mark.parametrize("name", registry.names())
 def test_every_phenomenon_passes_every_law(name, law):
     law(registry.find(name))
+
+
+def test_the_prompts_of_documents_are_checked_too():
+    contract.prompts_say_everything(Forms)
 
 
 @pytest.mark.parametrize("law", [*FAST, contract.every_knob_matters], ids=lambda law: law.__name__)
