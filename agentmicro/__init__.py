@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from agentmicro.minds import LanguageMind, Outcome, each
     from agentmicro.noise import Chance, Luck
     from agentmicro.society import Member, Society
+    from agentmicro.study.growing import grow, load
+    from agentmicro.study.results import Study
     from agentmicro.trace import Trace, influence
     from agentmicro.world import Feed, Notice
 
@@ -52,6 +54,8 @@ _HOMES = {
     "minds": ("LanguageMind", "Outcome", "each"),
     "noise": ("Chance", "Luck"),
     "society": ("Member", "Society"),
+    "study.growing": ("grow", "load"),
+    "study.results": ("Study",),
     "trace": ("Trace", "influence"),
     "world": ("Feed", "Notice"),
 }
@@ -91,12 +95,15 @@ __all__ = [
     "Seen",
     "Society",
     "SpecError",
+    "Study",
     "Tools",
     "Trace",
     "build",
     "each",
+    "grow",
     "influence",
     "knobs",
+    "load",
 ]
 
 

@@ -6,12 +6,13 @@ from math import nan
 import solara
 
 from agentmicro.app.configuration import Configuration
-from agentmicro.app.controller import Status
 from agentmicro.app.controls import Control
+from agentmicro.app.leave import Leave
 from agentmicro.app.lines import RUN, Line, chart
 from agentmicro.app.live import Live, View
 from agentmicro.app.parts import Keys, Stage
 from agentmicro.app.run import Lines, asked, assigned
+from agentmicro.app.spending import Purse
 from agentmicro.errors import AgentmicroError
 from agentmicro.knobs import Scalar, knobs
 from agentmicro.phenomena import about, name_of
@@ -35,27 +36,28 @@ def Compare():
     configuration, problem = solara.use_memo(lambda: paired(query), [query])
     one: solara.Reactive[View | None] = solara.use_reactive(None)
     two: solara.Reactive[View | None] = solara.use_reactive(None)
-    first = solara.use_memo(lambda: Live(configuration, one.set, beside=False), [query])
-    second = solara.use_memo(lambda: Live(configuration, two.set, beside=False, other=True), [query])
+    purse = solara.use_memo(Purse, [query])
+    first = solara.use_memo(lambda: Live(configuration, one.set, beside=False, purse=purse), [query])
+    second = solara.use_memo(lambda: Live(configuration, two.set, beside=False, other=True, purse=purse), [query])
     solara.use_effect(lambda: first.close, [first])
     solara.use_effect(lambda: second.close, [second])
     if problem:
         solara.Warning(f"This link cannot be opened: {problem}")
-    Beside((first, second), (one.value or first.view, two.value or second.view))
+    one.get(), two.get()  # what they say may be older than what is known now
+    Beside((first, second), (first.view, second.view))
 
 
 @solara.component
 def Beside(lives: tuple[Live, Live], views: tuple[View, View]):
     """The page of two runs that there are."""
     configuration = lives[0].configuration
-    playing = any(view.state.status is Status.PLAYING for view in views)
+    playing = any(view.state.wanted for view in views)
     problem, set_problem = solara.use_state("")
 
     def press(key: str) -> None:
         for live in lives:
-            controller = live.controller
-            actions = {"play": controller.pause if playing else controller.play, "step": controller.step}
-            {**actions, "finish": controller.play, "reset": live.reset}[key]()
+            actions = {"play": live.pause if playing else live.play, "step": live.step}
+            {**actions, "finish": live.play, "reset": live.reset}[key]()
 
     def differ(name: str, value: Scalar) -> None:
         try:
@@ -79,6 +81,7 @@ def Beside(lives: tuple[Live, Live], views: tuple[View, View]):
         solara.Text(
             f"Time: {min(view.state.time for view in views):g} of {views[0].state.turns:,}", classes=["am-clock"]
         )
+    Leave(lives, any(view.state.busy for view in views))
     for text in filter(None, (problem, *(view.state.error for view in views))):
         solara.Error(text)
     names = (

@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Any
 
 from agentmicro.completion import loop
+from agentmicro.completion.budget import BudgetReached
 from agentmicro.completion.loop import Cancelled
 from agentmicro.errors import AgentmicroError
 from agentmicro.knobs import Scalar
@@ -41,7 +42,8 @@ class State[Frame]:
     """What a page may know: a value of its own, never the model.
 
     run: how many models there have been, so that a late frame of an old one can be told. busy: whether a step is under
-    way. frame: what `look` made of the model after the last step that was shown.
+    way. frame: what `look` made of the model after the last step that was shown. held: why the next turn may not begin.
+    wanted: whether more turns are asked for than the one that may be under way.
     """
 
     status: Status = Status.BUILDING
@@ -51,6 +53,8 @@ class State[Frame]:
     busy: bool = False
     error: str = ""
     frame: Frame | None = None
+    held: str = ""
+    wanted: bool = False
 
 
 type Make = Callable[[], tuple[Society, int]]
@@ -60,14 +64,19 @@ class Controller[Frame]:
     """Plays one model at a time; every method returns at once.
 
     make: builds the model and says how many turns it is to run. look: reads a frame from it, on the worker's thread.
-    tell: hears of every new state, on the worker's thread. delay: seconds between the turns of a run that plays.
+    tell: hears of every new state, on the worker's thread. hold: says before a turn why it may not begin, or nothing.
+    delay: seconds between the turns of a run that plays.
     """
 
     def __init__(
-        self, make: Make, look: Callable[[Society], Frame], tell: Callable[[State[Frame]], None] | None = None
+        self,
+        make: Make,
+        look: Callable[[Society], Frame],
+        tell: Callable[[State[Frame]], None] | None = None,
+        hold: Callable[[Society], str] | None = None,
     ) -> None:
         self.delay = 0.0
-        self._make, self._look, self._tell = make, look, tell
+        self._make, self._look, self._tell, self._hold = make, look, tell, hold
         self._state: State[Frame] = State()
         self._model: Society | None = None
         self._wake = threading.Condition()
@@ -80,7 +89,7 @@ class Controller[Frame]:
     @property
     def state(self) -> State[Frame]:
         """What is known now."""
-        return self._state
+        return replace(self._state, wanted=self._playing or self._steps > 0)
 
     def play(self) -> None:
         """Runs turn after turn until the end, or until it is paused."""
@@ -129,13 +138,17 @@ class Controller[Frame]:
 
     def close(self) -> None:
         """Ends the worker; a page that closes leaves nothing running and nothing spending."""
+        self.end()
+        if threading.current_thread() is not self._thread:
+            self._thread.join(GRACE)
+
+    def end(self) -> None:
+        """Tells the worker to end, and does not wait for it."""
         with self._wake:
             self._closing = True
             self._playing, self._steps = False, 0
             self._wake.notify()
         loop.cancel(self._thread)
-        if threading.current_thread() is not self._thread:
-            self._thread.join(GRACE)
 
     def _command(self, playing: bool, steps: int = 0) -> None:
         with self._wake:
@@ -166,7 +179,7 @@ class Controller[Frame]:
         while self._calls:
             self._calls.popleft()[1].cancel()
 
-    def _build(self, until: float = 0.0) -> None:
+    def _build(self, until: float = 0.0, held: str = "") -> None:
         """Makes the model, and plays it up to a turn that it had reached before."""
         run = self._state.run + (until == 0)
         self._hear(replace(self._state, status=Status.BUILDING, run=run, busy=True, error=""))
@@ -177,7 +190,7 @@ class Controller[Frame]:
             while model.time < until:
                 model.step()
             self._model = model
-            self._hear(State(self._resting(model, turns), run, model.time, turns, False, "", self._look(model)))
+            self._hear(State(self._resting(model, turns), run, model.time, turns, False, "", self._look(model), held))
         except Exception as error:
             self._hear(State(Status.FAILED, run, error=sentence(error), frame=None))
 
@@ -203,14 +216,20 @@ class Controller[Frame]:
         if model is None or state.status is Status.FAILED or model.time >= state.turns:
             self._stop()
             return
-        self._hear(replace(state, status=Status.STEPPING if single else Status.PLAYING, busy=True))
+        held = self._hold(model) if self._hold is not None else ""
+        if held:
+            self._stop()
+            self._hear(replace(state, status=Status.READY, busy=False, held=held))
+            return
+        self._hear(replace(state, status=Status.STEPPING if single else Status.PLAYING, busy=True, held=""))
         loop.allow(self._thread)
         start, reached = time.monotonic(), model.time
         try:
             model.step()
-        except Cancelled:
+        except (Cancelled, BudgetReached) as error:
+            self._stop()
             if not (self._rebuild or self._closing):
-                self._build(until=reached)
+                self._build(until=reached, held=str(error) if isinstance(error, BudgetReached) else "")
             return
         except Exception as error:
             self._stop()
@@ -249,7 +268,7 @@ class Controller[Frame]:
         self._state = state
         if self._tell is not None:
             with suppress(Exception):  # a page that is gone must not stop the model of another command
-                self._tell(state)
+                self._tell(self.state)
 
 
 def sentence(error: Exception) -> str:

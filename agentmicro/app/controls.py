@@ -10,7 +10,8 @@ from agentmicro.errors import AgentmicroError, listed
 from agentmicro.knobs import Group, Knob, Scalar, knobs
 
 SLIDER = 400  # whole numbers up to which a range is a slider
-STEPS = 100  # steps of a slider of numbers
+STEPS = 100  # steps that a slider of numbers has at least
+FINEST = 3  # decimals of a step at most
 
 
 @solara.component
@@ -48,10 +49,12 @@ def Control(cls: Any, knob: Knob, value: Scalar, on_value: Callable[[str, Scalar
             solara.Select(label=label, value=value, values=list(knob.choices), on_value=put)
         elif knob.kind is int and knob.range and knob.range.high - knob.range.low <= SLIDER:
             low, high = int(knob.range.low), int(knob.range.high)
-            solara.SliderInt(label=label, value=int(value), min=low, max=high, on_value=put, thumb_label=True)
-        elif knob.kind is float and knob.range and knob.range.high - knob.range.low <= SLIDER:
-            ends = {"min": knob.range.low, "max": knob.range.high, "step": (knob.range.high - knob.range.low) / STEPS}
-            solara.SliderFloat(label=label, value=float(value), **ends, on_value=put)
+            solara.SliderInt(
+                label=f"{label}: {value}", value=int(value), min=low, max=high, on_value=put, thumb_label=True
+            )
+        elif (step := slid(knob, value)) is not None and knob.range:
+            ends = {"min": knob.range.low, "max": knob.range.high, "step": step}
+            solara.SliderFloat(label=f"{label}: {value:g}", value=float(value), **ends, on_value=put)
         elif knob.kind is int:
             solara.InputInt(label=label, value=int(value), on_value=put, continuous_update=False)
         elif knob.kind is float:
@@ -62,6 +65,21 @@ def Control(cls: Any, knob: Knob, value: Scalar, on_value: Callable[[str, Scalar
         solara.Text(about, classes=["am-doc"])
         if problem:
             solara.Text(problem, classes=["am-problem"])
+
+
+def slid(knob: Knob, value: Scalar) -> float | None:
+    """The step of a slider on which a number stands exactly, if there is one.
+
+    A slider moves a value that is none of its steps to the nearest one by itself, and the page would show another run.
+    """
+    if knob.kind is not float or knob.range is None or knob.range.high - knob.range.low > SLIDER:
+        return None
+    low, high = knob.range.low, knob.range.high
+    for decimals in range(FINEST + 1):
+        exact = all(round(number, decimals) == number for number in (float(value), low, high))
+        if exact and (high - low) * 10**decimals >= STEPS:
+            return float(10**-decimals)
+    return None
 
 
 def _beside(cls: Any, name: str) -> str:

@@ -15,6 +15,7 @@ from agentmicro.study import files, risks
 
 SMALL = 36  # agents of a picture, where the phenomenon lets that be chosen
 TURNS = 12  # turns that its run takes
+UNPLACED = ("elsewhere", "their files do not say at which level the risk shows")
 ACROSS, DOWN, MARGIN = 220, 120, 12
 
 
@@ -35,23 +36,33 @@ def Gallery():
     solara.v.Html(tag="h1", children=["Collective risks, grown from local conditions"])
     lead = "Open one, let it run, change one condition, and see why each agent did what it did."
     solara.Text(f"{lead} Everything here runs offline with embedded minds; any language model can take a seat.")
-    for level, words in risks.LEVELS.items():
-        mine = [name for name in phenomena.names() if risks.placed(name).level == level]
+    known = {name: placed(name) for name in phenomena.names()}
+    for level, words in (*risks.LEVELS.items(), UNPLACED):
+        mine = [name for name, (where, _) in known.items() if where == level]
         if mine:
             solara.HTML(tag="h2", unsafe_innerHTML=f"{escape(level)} <small>{escape(words)}</small>")
             with solara.Div(classes=["am-cards"]):
                 for name in mine:
-                    Card(name, drawn.value.get(name, ""), claims.get(name, "")).key(name)
+                    Card(name, drawn.value.get(name, ""), claims.get(name, ""), known[name][1]).key(name)
+
+
+def placed(name: str) -> tuple[str, tuple[str, ...]]:
+    """The level and the kinds of a phenomenon; one whose file does not say them, or cannot be read, stands apart."""
+    try:
+        found = risks.placed(name)
+    except AgentmicroError:
+        return UNPLACED[0], ()
+    return found.level or UNPLACED[0], tuple(found.kinds)
 
 
 _PICTURES: dict[str, str] = {}
 
 
 @solara.component
-def Card(name: str, svg: str, claim: str):
+def Card(name: str, svg: str, claim: str, risks_of: tuple[str, ...]):
     """One phenomenon: its picture, its sentence, its claim."""
     title, _, line = phenomena.about(name).title.partition(": ")
-    kinds = "".join(f"<span>{escape(kind)}</span>" for kind in risks.placed(name).kinds)
+    kinds = "".join(f"<span>{escape(kind)}</span>" for kind in risks_of)
     inside = f'<div class="am-picture">{svg}</div><h3>{escape(title)}</h3><p>{escape(line[:1].upper() + line[1:])}</p>'
     said = f'<p class="am-claim">{escape(claim)}</p>' if claim else ""
     with solara.Link(f"/run?run={name}", nofollow=True):
@@ -78,7 +89,7 @@ def picture(name: str) -> str:
             model.step()
         ground = Camera().ground(model)
         paint = painted(model.affordance, model.acts.own)
-    except AgentmicroError:
+    except Exception:  # a picture is decoration: what a phenomenon raises is told on its own page
         return ""
     places = [
         (MARGIN + (x + 1) / 2 * (ACROSS - 2 * MARGIN), MARGIN + (1 - y) / 2 * (DOWN - 2 * MARGIN))

@@ -59,7 +59,7 @@ def _decision(entry: Entry, followed: Sequence[Followed], frame: Frame) -> None:
         for place, shown in enumerate(saw[:SHOWN], start=1):
             times = f" × {shown['count']}" if shown["count"] != 1 else ""
             whose = f"from {shown['author']}" if shown["author"] else "from nobody in particular"
-            old = "now" if not shown["age"] else f"{shown['age']:g} turns old"
+            old = "now" if not shown["age"] else f"{shown['age']:g} turn{'s' * (shown['age'] != 1)} old"
             solara.Text(f"{place}. {told(shown['content'])}{times}, {whose}, {old}")
         if len(saw) > SHOWN:
             solara.Text(f"and {len(saw) - SHOWN:,} more")

@@ -11,6 +11,7 @@ from typing import Any
 from agentmicro.app.configuration import Configuration
 from agentmicro.app.controller import Controller, State, Status
 from agentmicro.app.snapshot import Camera, Frame, traced
+from agentmicro.app.spending import Purse, speakers
 from agentmicro.architecture import NAMES
 from agentmicro.errors import SpecError
 from agentmicro.knobs import Scalar
@@ -19,7 +20,6 @@ from agentmicro.society import MINDS, Society
 
 type Shown = State[Frame]
 
-SLOW, FAST = 1.0, 0.0  # seconds between turns at the two ends of the slider
 BESIDE = 20_000  # agents up to which the null is run beside
 
 
@@ -35,7 +35,8 @@ class View:
 class Live:
     """Plays a configuration; `tell` hears of every new view, on whatever thread made it.
 
-    other: whether this is the second of two compared runs. beside: whether the null is run too.
+    other: whether this is the second of two compared runs. beside: whether the null is run too. purse: what may be
+    spent, its own if none is given; a run that asks nobody needs none.
     """
 
     def __init__(
@@ -45,11 +46,14 @@ class Live:
         *,
         other: bool = False,
         beside: bool = True,
+        purse: Purse | None = None,
     ) -> None:
-        self._configuration, self._tell, self._other, self._beside = configuration, tell, other, beside
+        self._tell, self._other, self._beside = tell, other, beside
+        self.purse = purse if purse is not None else Purse()
         self._null: Controller[Frame] | None = None
         self._nulls: dict[str, list[float]] = {}
-        self.controller: Controller[Frame] = Controller(self._made(configuration), Camera(), self._heard)
+        self._take(configuration)
+        self.controller: Controller[Frame] = Controller(self._make, Camera(), self._heard, self._hold)
         self._start_null()
 
     @property
@@ -58,14 +62,51 @@ class Live:
         return self._configuration
 
     @property
+    def second(self) -> bool:
+        """Whether this is the second of two compared runs."""
+        return self._other
+
+    @property
     def view(self) -> View:
         """What there is to show now."""
         return View(self._configuration, self.controller.state, self._nulls)
 
+    def play(self) -> None:
+        """Runs turn after turn; a turn that was paused in its middle goes on."""
+        self.controller.play()
+        self.purse.resume()
+        self._say()
+
+    def pause(self) -> None:
+        """Stops after the turn under way; where a language model is asked, new calls are not even begun."""
+        if self.asked:
+            self.purse.pause()
+        self.controller.pause()
+        self._say()
+
+    def step(self) -> None:
+        """Takes one turn more, or ends the one that was paused in its middle."""
+        held = self.purse.paused
+        self.purse.resume()
+        if held and self.controller.state.busy:
+            self.controller.pause()
+        else:
+            self.controller.step()
+        self._say()
+
+    def cancel(self) -> None:
+        """Drops the turn that is under way, with the calls that are in flight."""
+        self.controller.cancel()
+        self.purse.drop()
+        self._say()
+
     def restart(self, configuration: Configuration) -> None:
-        """Throws the run away and begins another."""
-        self._configuration = configuration
-        self.controller.reset(self._made(configuration))
+        """Throws the run away and begins another; one with other conditions needs a leave of its own to spend."""
+        if replace(configuration, changes=()) != replace(self._configuration, changes=()):
+            self.purse.revoke()
+        self._take(configuration)
+        self.controller.reset()
+        self.purse.drop()
         self._start_null()
 
     def reset(self) -> None:
@@ -77,22 +118,31 @@ class Live:
 
         def act(model: Society) -> None:
             model.change(**{name: value})
-            self._configuration = self._configuration.changed(model.time + 1, **{name: value})
+            before = self.asked
+            self._take(self._configuration.changed(model.time + 1, **{name: value}))
+            if self.asked != before:
+                self.purse.revoke()
 
         return self.controller.ask(act)
 
     def close(self) -> None:
-        """Ends whatever runs."""
+        """Ends whatever runs; a turn that waits in a pause is dropped."""
+        self.controller.end()
+        self.purse.drop()
         self.controller.close()
         if self._null is not None:
             self._null.close()
 
-    def _made(self, configuration: Configuration) -> Callable[[], tuple[Society, int]]:
-        def make() -> tuple[Society, int]:
-            model, turns = configuration.build(other=self._other)
-            return traced(model), turns
+    def _take(self, configuration: Configuration) -> None:
+        self._configuration = configuration
+        self.asked = speakers(configuration, self._other)
 
-        return make
+    def _make(self) -> tuple[Society, int]:
+        model, turns = self._configuration.build(other=self._other)
+        return traced(model), turns
+
+    def _hold(self, model: Society) -> str:
+        return self.purse.hold(model, self.asked)
 
     def _start_null(self) -> None:
         """Runs the null beside, to its end, unless it is the run itself, would cost money, or is too large."""
@@ -114,6 +164,9 @@ class Live:
     def _heard(self, state: Shown) -> None:
         if self._tell is not None:
             self._tell(View(self._configuration, state, self._nulls))
+
+    def _say(self) -> None:
+        self._heard(self.controller.state)
 
 
 def nothing(configuration: Configuration, other: bool = False) -> Configuration | None:

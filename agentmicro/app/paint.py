@@ -69,7 +69,7 @@ def _of_choice(options: tuple[str, ...], acts: NDArray[Any]) -> _Found:
     if len(options) <= len(FEW):
         return codes, [(_short(option), FEW[number]) for number, option in enumerate(options)], ""
     bins = codes * len(RAMP) // len(options)
-    edges = [-(-step * len(options) // len(RAMP)) for step in range(len(RAMP))]
+    edges = [min(-(-step * len(options) // len(RAMP)), len(options) - 1) for step in range(len(RAMP))]
     return bins, [(_short(options[edge]), colour) for edge, colour in zip(edges, RAMP, strict=True)], ""
 
 
@@ -77,11 +77,12 @@ def _of_number(kind: Number, acts: NDArray[Any]) -> _Found:
     """Ten even steps between the ends of the range, or between the least and the most of what was done."""
     numbers = acts.astype(float)
     finite = numbers[np.isfinite(numbers)]
-    low = kind.low if np.isfinite(kind.low) else float(finite.min(initial=0.0))
-    high = kind.high if np.isfinite(kind.high) else float(finite.max(initial=low + 1.0))
+    low = kind.low if np.isfinite(kind.low) else float(finite.min()) if finite.size else 0.0
+    high = kind.high if np.isfinite(kind.high) else float(finite.max()) if finite.size else low + 1.0
     width = (high - low) / len(RAMP) or 1.0
     bins = np.clip(np.nan_to_num((numbers - low) / width), 0, len(RAMP) - 1).astype(int)
-    legend = [(f"{low + step * width:.3g}", colour) for step, colour in enumerate(RAMP)]
+    ends = [f"{low + step * width:.3g}" for step in range(len(RAMP) + 1)]
+    legend = [(f"{ends[step]} to {ends[step + 1]}", colour) for step, colour in enumerate(RAMP)]
     return bins, legend, f"({kind.unit})" if kind.unit else ""
 
 

@@ -7,10 +7,13 @@ import solara
 from agentmicro.app.configuration import Configuration, read
 from agentmicro.app.controller import Status
 from agentmicro.app.controls import Controls
+from agentmicro.app.exports import sheet, table
 from agentmicro.app.inspector import Inspector
+from agentmicro.app.leave import Leave
 from agentmicro.app.lines import NULL, OTHER, RUN, Line, chart
-from agentmicro.app.live import Live, View, at_once
+from agentmicro.app.live import Live, Shown, View, at_once
 from agentmicro.app.parts import Copy, Keys, Stage
+from agentmicro.app.snapshot import Frame
 from agentmicro.app.why import Followed
 from agentmicro.errors import AgentmicroError, SpecError, listed
 from agentmicro.knobs import Scalar
@@ -38,8 +41,8 @@ def Run():
     solara.use_effect(lambda: live.close, [live])
     if problem:
         solara.Warning(f"This link cannot be opened, so here is {FIRST} instead: {problem}")
-    shown = view.value or live.view
-    Played(live, shown)
+    view.get()  # what it says may be older than what is known now
+    Played(live, live.view)
 
 
 @solara.component
@@ -72,8 +75,7 @@ def Played(live: Live, view: View):
         live.restart(replace(draft, changes=()))
 
     def press(key: str) -> None:
-        playing = state.status is Status.PLAYING
-        actions = {"play": live.controller.pause if playing else live.controller.play, "step": live.controller.step}
+        actions = {"play": live.pause if state.wanted else live.play, "step": live.step}
         {**actions, "reset": fresh, "finish": lambda: hurry(live)}[key]()
 
     Keys(event_press=press)
@@ -91,6 +93,9 @@ def Played(live: Live, view: View):
             solara.v.Html(tag="h1", children=[title])
             solara.Text(rest[:1].upper() + rest[1:], classes=["am-lead"])
             Buttons(live, view, press)
+            Leave([live], state.busy, failed(frame))
+            if state.held and live.purse.ceilings is not None:
+                solara.Warning(state.held)
             if waiting:
                 with solara.Row(classes=["am-waiting"], gap="10px"):
                     solara.Text("What you changed needs a new run.")
@@ -104,6 +109,7 @@ def Played(live: Live, view: View):
                 with solara.Div(classes=["am-card"]):
                     Stage(frame, agent, arrows, lambda row: set_agent(int(row)))
                 Lines(view)
+                Files(live)
                 Taken(live.configuration)
         with solara.Column(gap="10px", classes=["am-side"]):
             if frame is not None and 0 <= agent < len(frame.acts.codes):
@@ -115,7 +121,7 @@ def Played(live: Live, view: View):
 def hurry(live: Live) -> None:
     """Runs to the end without a pause between the turns."""
     live.controller.delay = 0.0
-    live.controller.play()
+    live.play()
 
 
 @solara.component
@@ -142,7 +148,6 @@ def Buttons(live: Live, view: View, press):
     """Play, step, run to the end, reset; the clock, and how fast it goes."""
     state = view.state
     slow, set_slow = solara.use_state(0)
-    playing = state.status is Status.PLAYING
     over = state.status in (Status.FINISHED, Status.FAILED)
 
     def pace(value: int) -> None:
@@ -150,35 +155,58 @@ def Buttons(live: Live, view: View, press):
         live.controller.delay = SLOWEST * value / 10
 
     with solara.Row(gap="8px", classes=["am-buttons"]):
-        icon = "mdi-pause" if playing else "mdi-play"
-        word = "Pause" if playing else "Play"
+        icon, word = ("mdi-pause", "Pause") if state.wanted else ("mdi-play", "Play")
         solara.Button(word, icon_name=icon, on_click=lambda: press("play"), color="primary", disabled=over)
         solara.Button("Step", icon_name="mdi-skip-next", on_click=lambda: press("step"), disabled=over)
         solara.Button("To the end", icon_name="mdi-fast-forward", on_click=lambda: press("finish"), disabled=over)
         solara.Button("Reset", icon_name="mdi-restart", on_click=lambda: press("reset"))
         with solara.Div(classes=["am-pace"]):
             solara.SliderInt("slower", value=slow, min=0, max=10, on_value=pace, thumb_label=False)
-        busy = "…" if state.busy and playing else ""
-        solara.Text(f"Time: {state.time:g} of {state.turns:,}{busy}", classes=["am-clock"])
-        solara.Text(str(state.status), classes=["am-status", f"am-{state.status}"])
+        solara.Text(f"Time: {state.time:g} of {state.turns:,}", classes=["am-clock"])
+        solara.Text(stands(state), classes=["am-status", f"am-{state.status}"])
+
+
+def charts(view: View, other: View | None = None) -> list[str]:
+    """Every measure of a run over time, with the null behind it and perhaps a second run beside it."""
+    frame = view.state.frame
+    if frame is None:
+        return []
+    marks = {change.at - 1: assigned(change.knobs) for change in view.configuration.changes}
+    beside = other.state.frame.series if other is not None and other.state.frame else {}
+    found = []
+    for name, values in frame.series.items():
+        lines = [Line(NULL, view.null.get(name, [])[: view.state.turns + 1]), Line(OTHER, beside.get(name, []))]
+        found.append(chart(name, frame.docs[name], [*lines, Line(RUN, values)], view.state.turns, marks))
+    return found
 
 
 @solara.component
 def Lines(view: View, other: View | None = None):
-    """Every measure of a run over time, with the null behind it and perhaps a second run beside it."""
-    frame = view.state.frame
-    if frame is None:
-        return
-    marks = {change.at - 1: assigned(change.knobs) for change in view.configuration.changes}
-    beside = other.state.frame.series if other is not None and other.state.frame else {}
-    charts = []
-    for name, values in frame.series.items():
-        lines = [Line(NULL, view.null.get(name, [])[: view.state.turns + 1]), Line(OTHER, beside.get(name, []))]
-        charts.append(chart(name, frame.docs[name], [*lines, Line(RUN, values)], view.state.turns, marks))
+    """The charts of a run, with what their lines are."""
     key = '<p class="am-key"><i class="run"></i>this run'
     key += '<i class="other"></i>the other run' if other is not None else ""
-    key += '<i class="null"></i>null, same seed</p>' if view.null else "</p>"
-    solara.HTML(tag="div", classes=["am-card"], unsafe_innerHTML=f'{key}<div class="am-charts">{"".join(charts)}</div>')
+    key += '<i class="null"></i>null, same seed' if view.null else ""
+    key += '<i class="mark"></i>a condition changed' if view.configuration.changes else ""
+    inside = f'{key}</p><div class="am-charts">{"".join(charts(view, other))}</div>'
+    solara.HTML(tag="div", classes=["am-card"], unsafe_innerHTML=inside)
+
+
+@solara.component
+def Files(live: Live):
+    """What can be saved of a run, made at the click."""
+    name = live.configuration.phenomenon
+
+    def series() -> str:
+        frame = live.view.state.frame
+        return table(frame.series, live.view.null) if frame is not None else ""
+
+    with solara.Row(gap="8px", classes=["am-buttons", "am-files"]):
+        solara.FileDownload(series, filename=f"{name}.csv", label="Numbers (CSV)", icon_name="mdi-table")
+        solara.FileDownload(
+            lambda: sheet(charts(live.view)), filename=f"{name}.svg", label="Charts (SVG)", icon_name="mdi-chart-line"
+        )
+        with solara.Link(f"/compare?{live.configuration.query()}", nofollow=True):
+            solara.Button("Compare with one condition changed", icon_name="mdi-compare-horizontal", text=True)
 
 
 @solara.component
@@ -200,6 +228,22 @@ def Story(sections):
                 solara.v.Html(tag="h4", children=[heading])
                 solara.Text(text)
         solara.Text("Keys: space plays and pauses, → steps, End runs to the end, r resets.", classes=["am-doc"])
+
+
+def stands(state: Shown) -> str:
+    """What a run is doing, in a word or two."""
+    if state.busy and not state.wanted and state.status is Status.PLAYING:
+        return "pausing after this turn"
+    return "held" if state.held else str(state.status)
+
+
+def failed(frame: Frame | None) -> str:
+    """How many decisions failed, if any did."""
+    share = frame.ledger.get("failure_rate", 0.0) if frame is not None else 0.0
+    if not share > 0:
+        return ""
+    number = f"{share:.1%} of the decisions failed; who failed keeps its act"
+    return number if frame is None or frame.valid else f"{number}. More than this phenomenon bears: not valid"
 
 
 def assigned(values) -> str:

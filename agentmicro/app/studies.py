@@ -51,7 +51,9 @@ def found() -> list[Found]:
 
 
 def _read(folder: Path) -> Found | None:
-    """The study of a folder; None where what is there is none."""
+    """The study of a folder; None where what is there is none, or stands outside the folder of studies."""
+    if not folder.resolve().is_relative_to(root()):
+        return None
     try:
         about = json.loads((folder / "study.json").read_text("utf-8"))
         if not isinstance(about, dict) or "phenomenon" not in about:
@@ -119,10 +121,16 @@ def One(study: Found):
     elif not study.report:
         solara.Text("It has no report yet; the same command again writes it.")
     if study.report:
-        page = solara.use_memo(lambda: _report(study.folder), [study.folder, study.about.get("finished")])
-        # Sandboxed without any right: whatever a report may hold, no script of it runs here.
-        frame = f'<iframe title="report" sandbox="" srcdoc="{escape(page, quote=True)}" class="am-report"></iframe>'
-        solara.HTML(tag="div", unsafe_innerHTML=frame)
+        Report(study).key(f"{study.name} {about.get('finished')}")
+
+
+@solara.component
+def Report(study: Found):
+    """The report as it stands in the folder."""
+    page = solara.use_memo(lambda: _report(study.folder), [])
+    # Sandboxed without any right: whatever a report may hold, no script of it runs here.
+    frame = f'<iframe title="report" sandbox="" srcdoc="{escape(page, quote=True)}" class="am-report"></iframe>'
+    solara.HTML(tag="div", unsafe_innerHTML=frame)
 
 
 def _report(folder: Path) -> str:

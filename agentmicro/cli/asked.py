@@ -15,12 +15,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Asked:
-    """What a command is about: a phenomenon, its knobs from file and command line, and the scenario if there is one."""
+    """What a command is about: a phenomenon, its knobs from file and command line, and the scenario if there is one.
+
+    steps: what changes during the run, and when, where an arm of the scenario says so.
+    """
 
     cls: "type[Society]"
     scenario: "Scenario | None"
     given: Mapping[str, Scalar]
     overrides: Mapping[str, Scalar]
+    steps: tuple[tuple[float, Mapping[str, Scalar]], ...] = ()
 
     @property
     def minds(self) -> "Mapping[str, Speaker]":
@@ -50,8 +54,8 @@ class Asked:
         return self.scenario.outcome if self.scenario else next(iter(measures(self.cls)))
 
 
-def resolve(what: str, sets: Sequence[str]) -> Asked:
-    """What a word on the command line means: a scenario, or else a phenomenon; with the knobs set beside it."""
+def resolve(what: str, sets: Sequence[str], arm: str = "") -> Asked:
+    """What a word on the command line means: a scenario or an arm of it, or a phenomenon; with the knobs set beside."""
     from agentmicro import phenomena
     from agentmicro.minds.speaker import defined
     from agentmicro.study import files, scenario
@@ -59,12 +63,26 @@ def resolve(what: str, sets: Sequence[str]) -> Asked:
     if files.locate(what) is not None:
         found = scenario.load(what)
         with defined(found.minds):
-            return Asked(found.cls, found, found.micro, overrides(found.cls, found.micro, sets))
+            return _armed(found, sets, arm)
+    if arm:
+        raise SpecError(f"--arm {arm}: expected a scenario beside it, since arms stand in its [intervene]")
     if phenomena.plain(what) not in phenomena.names():
         known = tuple(dict.fromkeys((*files.names(), *phenomena.names())))
         raise SpecError(f"no scenario or phenomenon {what!r}{nearest(what, known)}; there is {listed(known)}")
     cls = phenomena.find(what)
     return Asked(cls, None, {}, overrides(cls, {}, sets))
+
+
+def _armed(scenario: "Scenario", sets: Sequence[str], arm: str) -> Asked:
+    """A scenario as it stands in [micro], or one of its arms."""
+    if arm and arm not in scenario.intervene:
+        arms = listed(scenario.intervene) or "none"
+        raise SpecError(f"--arm {arm}: no such arm{nearest(arm, scenario.intervene)}; {scenario.name} has {arms}")
+    chosen = scenario.intervene.get(arm)
+    first = chosen.knobs if chosen is not None and chosen.at is None else {}
+    given = {**scenario.micro, **first}
+    steps = chosen.steps if chosen is not None else ()
+    return Asked(scenario.cls, scenario, given, overrides(scenario.cls, given, sets), steps)
 
 
 def overrides(cls: "type[Society]", given: Mapping[str, Scalar], sets: Sequence[str]) -> dict[str, Scalar]:

@@ -49,6 +49,7 @@ def run(
     sets: Set = None,
     seed: Annotated[int, typer.Option(min=0, max=LAST_SEED, help="what all luck is keyed by")] = 1,
     turns: Annotated[int | None, typer.Option(min=1, max=10_000_000, help="how long")] = None,
+    arm: Annotated[str, typer.Option(metavar="NAME", help="an arm of the scenario's [intervene]")] = "",
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="write manifest, tables and figure here")] = None,
     trace: Annotated[bool, typer.Option("--trace", help="with --out, write who saw what when deciding what")] = False,
     as_json: Json = False,
@@ -70,7 +71,7 @@ def run(
     from agentmicro.completion.budget import Ceilings
     from agentmicro.minds.speaker import defined
 
-    asked = resolve(what, sets or [])
+    asked = resolve(what, sets or [], arm)
     if trace and out is None:
         raise SpecError("--trace: expected --out DIR beside it, the folder to write the trace into")
     ceilings = Ceilings(max_cost, max_tokens, max_calls, max_seconds)
@@ -200,7 +201,7 @@ def _run(
     from agentmicro.study.plan import speaking
 
     started = datetime.now(UTC)
-    speakers = speaking(asked.cls, [asked.knobs, asked.null])
+    speakers = speaking(asked.cls, [asked.knobs, asked.null, *({**asked.knobs, **later} for _, later in asked.steps)])
     kept = out / output.RECORD if out is not None else None
     into: Path | None
     with (
@@ -230,6 +231,8 @@ def _played(asked: Asked, seed: int, turns: int, into: Path | None, words: Seque
     from agentmicro.trace import Trace
 
     model = build(asked.cls, asked.knobs, seed)
+    for at, knobs in asked.steps:
+        model.intervene(at, **knobs)
     if into is not None:
         model.trace = Trace(into / TRACE)
     try:
@@ -239,7 +242,8 @@ def _played(asked: Asked, seed: int, turns: int, into: Path | None, words: Seque
         if model.trace is not None:
             model.trace.close()
     with Patience("turns of the null") as progress:
-        null = made if asked.null == asked.knobs else run_once(asked.cls, asked.null, seed, turns, progress)
+        same = asked.null == asked.knobs and not asked.steps
+        null = made if same else run_once(asked.cls, asked.null, seed, turns, progress)
     finding = asked.cls.finding(made.measures, null.measures)
     name, digest = (asked.scenario.name, asked.scenario.digest) if asked.scenario else (None, None)
     return Report(made, null, finding, ("agentmicro", *words), name, digest), model

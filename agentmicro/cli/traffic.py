@@ -3,7 +3,7 @@
 import ipaddress
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -15,11 +15,10 @@ import typer
 from agentmicro.completion.budget import Budget, Ceilings, Spent
 from agentmicro.completion.record import Mode
 from agentmicro.errors import SpecError, listed, nearest
-from agentmicro.knobs import Scalar
 
 if TYPE_CHECKING:
+    from agentmicro.completion.session import Settings
     from agentmicro.minds.speaker import Speaker
-    from agentmicro.society import Society
 
 OWN = ("ollama", "ollama_chat")  # servers that run on whoever asks
 
@@ -49,18 +48,6 @@ def mode_of(text: str) -> Mode:
     return Mode(text)
 
 
-def speaking(cls: "type[Society]", arms: Iterable[Mapping[str, Scalar]]) -> "tuple[Speaker, ...]":
-    """Who would be asked over the network in some arms of a study, each once."""
-    from agentmicro.completion import Scripted
-    from agentmicro.minds import LanguageMind, pick
-    from agentmicro.society import MINDS
-
-    texts = {str(knobs[name]): None for knobs in arms for name in MINDS if name in knobs}
-    minds = [seat.mind for text in texts for seat in pick(text, cls.rules, cls.prompt)]
-    asked = [mind for mind in minds if isinstance(mind, LanguageMind) and not isinstance(mind.provider, Scripted)]
-    return tuple({mind.name: mind.speaker for mind in asked}.values())
-
-
 @contextmanager
 def study(
     traffic: Traffic,
@@ -77,22 +64,12 @@ def study(
     if not speakers:
         yield None
         return
-    from agentmicro.completion.limiter import Limits
-    from agentmicro.completion.session import Session, Settings, home
+    from agentmicro.completion.session import Session, home
 
     path = traffic.record or place or home()
     if traffic.mode is not Mode.REPLAY:
         _allowed(traffic, speakers, expectation)
-    settings = Settings(
-        path=path,
-        mode=traffic.mode,
-        limits=Limits() if traffic.concurrency is None else Limits(traffic.concurrency),
-        budget=_budget(traffic, path),
-        transport=traffic.transport,
-        price_in=traffic.price_in,
-        price_out=traffic.price_out,
-    )
-    with Session(settings) as session:
+    with Session(settings(traffic, path)) as session:
         if session.interrupted:
             lost = f"{session.interrupted:,} calls were in flight when this study was last killed"
             typer.echo(f"{lost}: paid for perhaps, lost, and made again", err=True)
@@ -102,6 +79,22 @@ def study(
             kept = "" if traffic.mode is Mode.OFF else f"every reply is kept in {path}; "
             typer.echo(f"{kept}to go on: {shlex.join(['agentmicro', *words])}", err=True)
             raise
+
+
+def settings(traffic: Traffic, path: Path) -> "Settings":
+    """The flags as the settings of a session that keeps its replies at a path."""
+    from agentmicro.completion.limiter import Limits
+    from agentmicro.completion.session import Settings
+
+    return Settings(
+        path=path,
+        mode=traffic.mode,
+        limits=Limits() if traffic.concurrency is None else Limits(traffic.concurrency),
+        budget=_budget(traffic, path),
+        transport=traffic.transport,
+        price_in=traffic.price_in,
+        price_out=traffic.price_out,
+    )
 
 
 def _allowed(traffic: Traffic, speakers: "Sequence[Speaker]", expectation: Callable[[], str]) -> None:

@@ -60,12 +60,15 @@ class Spent:
         )
 
 
-def spent(replies: Iterable[Reply]) -> Spent:
-    """What replies cost together; a failed call costs what is known of it, and its price is not missed."""
+def spent(replies: Iterable[Reply], recorded: bool = False) -> Spent:
+    """What replies cost together; a failed call costs what is known of it, and its price is not missed.
+
+    recorded: whether replies from the record count as what they cost when they were made.
+    """
     calls = tokens_in = tokens_out = cached = unpriced = replayed = 0
     usd = 0.0
     for reply in replies:
-        if reply.replayed:
+        if reply.replayed and not recorded:
             replayed += 1
             continue
         calls += reply.calls
@@ -136,9 +139,13 @@ class Budget:
 
 
 class Account:
-    """What one run has spent since it began; the minds of one society share one."""
+    """What one run has spent since it began; the minds of one society share one.
+
+    worth: what its replies cost whoever paid for them and when, so that runs compare though some were replayed.
+    """
 
     def __init__(self) -> None:
+        self.worth = Spent()
         self._spent = Spent()
         self._began = time.monotonic()
 
@@ -150,3 +157,7 @@ class Account:
     def add(self, more: Spent) -> None:
         """Adds what a batch has cost."""
         self._spent += more
+
+    def used(self, replies: Iterable[Reply]) -> None:
+        """Adds what replies are worth."""
+        self.worth += spent(replies, recorded=True)

@@ -75,7 +75,9 @@ class Client:
             if record is not None and session.settings.mode is Mode.REPLAY:
                 raise record.miss(next(iter(missing.values())))
             found.update(self._asked(opened, missing))
-        return [found[key] for key, _ in places]
+        replies = [found[key] for key, _ in places]
+        self.account.used(replies)
+        return replies
 
     def _asked(self, opened: Opened, missing: Mapping[Place, Request]) -> dict[str, Reply]:
         asking = _Asking(opened, missing, self.account)

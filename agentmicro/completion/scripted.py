@@ -30,6 +30,7 @@ class Scripted:
         """One reply for each request, in order; a script that raises is a failed call with its error."""
         replies = [self._reply(request) for request in requests]
         self.account.add(spent(replies))
+        self.account.used(replies)
         return replies
 
     def check(self) -> None:

@@ -216,6 +216,12 @@ def session(path: Path | str | None = None, mode: Mode | str = Mode.RECORD, **se
     return Session(Settings(Path(path) if path is not None else None, Mode(mode), **settings))
 
 
+def begun() -> Session | None:
+    """The session that was begun last and has not ended, if there is one."""
+    with _lock:
+        return _current[-1] if _current else None
+
+
 def current() -> Session:
     """The session that was begun last and has not ended; without one, the user's own record.
 
@@ -223,8 +229,9 @@ def current() -> Session:
     """
     global _default
     with _lock:
-        if _current:
-            return _current[-1]
+        found = begun()
+        if found is not None:
+            return found
         settings = _environment()
         if _default is not None and _default.settings != settings:
             _default.end()

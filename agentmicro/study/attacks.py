@@ -25,19 +25,20 @@ FEWEST = 3  # places that can be in some order
 
 
 def attacks(study: Study, seed: int = SEED) -> "DataFrame":
-    """The paired effect on the outcome of the attack at each place, beside the centralities of that place.
+    """The paired effect of the attack at each place, beside the centralities of that place.
 
-    degree counts whom an agent reaches, closeness how near they are, betweenness how many shortest paths pass it, and
-    pagerank the attention that flows to it. Graphs differ from seed to seed, and these are means over the seeds; NaN
-    for slots, and where no graph says who hears whom. `attrs` holds by name the rank correlation of the effect with
-    each centrality, or with the `place` itself for slots: within each seed, then their mean with its interval.
+    It is that on the measure which [attack] names, or else on the outcome. degree counts whom an agent reaches,
+    closeness how near they are, betweenness how many shortest paths pass it, and pagerank the attention that flows to
+    it. Graphs differ from seed to seed, and these are means over the seeds; NaN for slots, and where no graph says who
+    hears whom. `attrs` holds by name the rank correlation of the effect with each centrality, or with the `place`
+    itself for slots: within each seed, then their mean with its interval.
     """
     import pandas as pd
 
     scenario, arms = study.scenario, study.stage("attack", "arm")
     if scenario.attack is None or arms.empty:
         return pd.DataFrame(columns=["place", *COLUMNS, *CENTRALITIES])
-    outcome, base = scenario.outcome, study.reference("attack")
+    outcome, base = scenario.attacked, study.reference("attack")
     places = [int(label) for label in arms["label"]]
     cells = [int(cell) for cell in arms["cell"]]
     found = compared(study, [Pair(cell, base, outcome, margin(scenario, outcome)) for cell in cells], seed)

@@ -47,7 +47,7 @@ def attacks(study: Study, table: "DataFrame") -> list[Plate]:
         return []
     links = None if attack.kind == "slot" else _links(study, attack)
     n = int(min(row["n"] for row in rows)), int(max(row["n"] for row in rows))
-    told = f"Attack map: paired change of {about(study, study.scenario.outcome)} when the same attack "
+    told = f"Attack map: paired change of {about(study, study.scenario.attacked)} when the same attack "
     told += f"({words(attack.name)}) strikes one {'place' if attack.kind == 'slot' else 'agent'} after another, on the "
     told += f"same seeds ({runs_behind(n)}), with 95% intervals; red where all of one is more risk, blue where all of "
     told += "it is less."
@@ -117,7 +117,7 @@ def _scale(figure: Any, axes: Any, most: float, shades: Sequence[str]) -> None:
     norm = BoundaryNorm(np.linspace(-most, most, len(shades) + 1), len(shades))
     scale = ScalarMappable(norm, ListedColormap(list(shades)))
     bar = figure.colorbar(scale, ax=axes, orientation="horizontal", shrink=0.7, aspect=30, pad=0.02)
-    bar.set_label("change of the outcome", fontsize=8)
+    bar.set_label("change", fontsize=8)
     bar.outline.set_visible(False)
     bar.ax.tick_params(length=2)
     bar.set_ticks([-most, 0, most], labels=[f"−{most:.2g}", "0", f"+{most:.2g}"])
@@ -132,7 +132,7 @@ def _against(axes: Any, study: Study, rows: Sequence[Row], where: str, label: st
         whiskers(axes, at, row["low"], row["high"], EDGE)
         axes.plot([at], [row["effect"]], color=colour, marker="o", markersize=4.5, linestyle="none", zorder=3)
     axes.axhline(0, color=INK, linewidth=0.8, zorder=1)
-    axes.set(xlabel=label, ylabel=f"change of {words(study.scenario.outcome, 24)}")
+    axes.set(xlabel=label, ylabel=f"change of {words(study.scenario.attacked, 24)}")
     grid_lines(axes)
     plain_numbers(axes.xaxis)
     plain_numbers(axes.yaxis)

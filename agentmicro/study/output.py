@@ -149,15 +149,20 @@ def _table(path: Path, rows: list[dict[str, Any]]) -> None:
             writer.writerow({name: None if value != value else value for name, value in row.items()})
 
 
-def _provenance(report: Report) -> dict[str, Any]:
-    versions = {"python": sys.version.split()[0]}
-    for package in PACKAGES:
+def versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
+    """The versions of Python and of some packages."""
+    found = {"python": sys.version.split()[0]}
+    for package in packages:
         try:
-            versions[package] = version(package)
+            found[package] = version(package)
         except PackageNotFoundError:
-            versions[package] = "not installed"
+            found[package] = "not installed"
+    return found
+
+
+def _provenance(report: Report) -> dict[str, Any]:
     return {
-        "versions": versions,
+        "versions": versions(),
         "command": list(report.command),
         "scenario_sha256": report.digest,
         "commit": commit(),

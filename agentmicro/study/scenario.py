@@ -7,8 +7,8 @@
     [grow]        seeds, turns, vary = { knob = [values] or { low, high } }, design, samples, budget
     [identify]    vary, measures, margins = { measure = number }, where: knobs changed alone (default: those of [grow])
     [[threshold]] says, of = knob, that = measure, reaches = number, where
-    [intervene]   named arms, each a table of knobs, with `at` from that time on
-    [attack]      node = knob | slot = knob | mind = "mind", rows, sample, knobs: one attack at each place
+    [intervene]   named arms, each a table of knobs, with `at` from that time on; or a list of such tables
+    [attack]      node = knob | slot = knob | mind = "mind", that, rows, sample, knobs: one attack at each place
     [validate]    data, columns = { measure = column }, values = { measure = number or table },
                   distances, tolerance, where
     [[claim]]     says, that, where, against, above | below | between, at, seeds
@@ -206,25 +206,50 @@ def _threshold(table: Table, cls: Any, micro: Knobs, grow: Grow) -> Threshold:
 
 
 def _arm(table: Table, name: str, cls: Any, micro: Knobs) -> Arm:
-    """A named arm; `at` is the time of its change unless the phenomenon has a knob of that name."""
+    """A named arm: a table of knobs, perhaps with a time, or a list of such tables, each with a later time."""
+    if not isinstance(table.values[name], list):
+        found, at = _step(table, name, cls, micro)
+        steps: tuple[tuple[float, Knobs], ...] = () if at is None else ((at, found),)
+        arm = Arm(name, found, at)
+    else:
+        parts = [
+            _step(Table(table.file, table.name, {inside.name: inside.values}), inside.name, cls, micro)
+            for inside in table.tables(name)
+        ]
+        times = [at for _, at in parts if at is not None]
+        if not parts or len(times) < len(parts) or sorted(set(times)) != times:
+            raise table.wrong(name, "one table of knobs, or a list of tables whose `at` grows from each to the next")
+        steps = tuple(zip(times, (found for found, _ in parts), strict=True))
+        arm = Arm(name, parts[0][0], times[0], steps[1:])
+    _happens(Table(table.file, f"{table.name}.{name}", {}), steps, cls, micro)
+    return arm
+
+
+def _step(table: Table, name: str, cls: Any, micro: Knobs) -> tuple[Knobs, float | None]:
+    """The knobs of an arm, and `at`, the time of their change unless the phenomenon has a knob of that name."""
     inside = table.table(name)
     timed = "at" in inside.values and "at" not in knobs(cls)
     given = {key: value for key, value in inside.values.items() if not (timed and key == "at")}
     found = Table(table.file, table.name, {name: given}).knobs(name, cls, micro)
     if not found:
         raise ScenarioError(f"{inside.place} expected at least one knob that differs from [micro]")
-    if not timed:
-        return Arm(name, found)
-    at = inside.positive("at")
+    return found, inside.positive("at") if timed else None
+
+
+def _happens(place: Table, steps: tuple[tuple[float, Knobs], ...], cls: Any, micro: Knobs) -> None:
+    """Refuses changes that cannot happen during a run."""
+    if not steps:
+        return
     try:
-        cls(**cls.checked(micro), rng=0).intervene(at, **found)
+        model = cls(**cls.checked(micro), rng=0)
+        for at, found in steps:
+            model.intervene(at, **found)
     except SpecError as error:
-        raise ScenarioError(f"{inside.place} {error}") from None
-    return Arm(name, found, at)
+        raise ScenarioError(f"{place.place} {error}") from None
 
 
 def _attack(table: Table, cls: Any, micro: Knobs) -> Attack:
-    table.only(*PLACES, "rows", "sample", "knobs")
+    table.only(*PLACES, "that", "rows", "sample", "knobs")
     given = [kind for kind in PLACES if kind in table.values]
     if len(given) != 1:
         raise ScenarioError(
@@ -239,7 +264,9 @@ def _attack(table: Table, cls: Any, micro: Knobs) -> Attack:
             pick(name, cls.rules, cls.prompt)
         except SpecError as error:
             raise ScenarioError(f"{table.place} {error}") from None
-    return Attack(kind, name, table.places("rows"), table.whole("sample", 1, MOST, 0), table.knobs("knobs", cls, micro))
+    that = table.measure("that", cls)
+    sample, given_knobs = table.whole("sample", 1, MOST, 0), table.knobs("knobs", cls, micro)
+    return Attack(kind, name, that, table.places("rows"), sample, given_knobs)
 
 
 def _validate(table: Table, cls: Any, micro: Knobs, folder: Path) -> Validate:

@@ -28,7 +28,7 @@ CAPTIONS = {
     "effects": "Paired effects of single knobs on the same seeds; p by permutation, corrected over the family.",
     "arms": "Interventions: what each takes away from the risk, and what it costs.",
     "side_effects": "What the interventions do to every other measure.",
-    "attacks": "The attack at each place: the paired change of the outcome, and how central the place is.",
+    "attacks": "The attack at each place: the paired change, and how central the place is.",
     "sensitivity": "Sensitivity indices of the outcome; how much of the variance is luck: of single runs (replication) "
     "and of the means over seeds (noise).",
     "variance": "How much of the variance of the outcome over all runs is explained, and by what.",

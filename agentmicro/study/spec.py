@@ -82,17 +82,24 @@ class Threshold:
 
 @dataclass(frozen=True)
 class Arm:
-    """A named change of knobs: from the start, or at a time."""
+    """A named change of knobs: from the start, or at a time; later: further changes, each with its time."""
 
     name: str
     knobs: Knobs
     at: float | None = None
+    later: tuple[tuple[float, Knobs], ...] = ()
+
+    @property
+    def steps(self) -> tuple[tuple[float, Knobs], ...]:
+        """Every change that happens at a time, in order."""
+        return () if self.at is None else ((self.at, self.knobs), *self.later)
 
     @property
     def level(self) -> str:
         """`model` where only minds change, `protocol` where only the rules around them do, else `both`."""
-        minds = sum(name in MINDS for name in self.knobs)
-        return "protocol" if not minds else "model" if minds == len(self.knobs) else "both"
+        changed = {*self.knobs, *(name for _, knobs in self.later for name in knobs)}
+        minds = len(changed & set(MINDS))
+        return "protocol" if not minds else "model" if minds == len(changed) else "both"
 
 
 @dataclass(frozen=True)
@@ -100,12 +107,13 @@ class Attack:
     """The same attack at one place after another.
 
     kind: `node` (`name` is a knob that holds a row), `slot` (a knob that holds a place in an order) or `mind` (`name`
-    is the mind seated at each row). rows: the places; empty means all of them, or `sample` of them. knobs: what else
-    the attacked arms change.
+    is the mind seated at each row). that: the measure it is judged by; empty is the outcome. rows: the places; empty
+    means all of them, or `sample` of them. knobs: what else the attacked arms change.
     """
 
     kind: str
     name: str
+    that: str = ""
     rows: tuple[int, ...] = ()
     sample: int = 0
     knobs: Knobs = field(default_factory=dict)
@@ -209,3 +217,8 @@ class Scenario:
     def outcome(self) -> str:
         """The measure that would show the risk: the scenario's, or the phenomenon's first."""
         return self.risk.outcome or next(iter(self.cls(rng=0).measures))
+
+    @property
+    def attacked(self) -> str:
+        """The measure that attacks are judged by."""
+        return (self.attack.that if self.attack else "") or self.outcome

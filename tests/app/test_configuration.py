@@ -1,5 +1,7 @@
 """Configurations: what a link carries comes back whole, and what is copied gives the same numbers headless."""
 
+import json
+import shlex
 import subprocess
 import sys
 from contextlib import suppress
@@ -54,6 +56,36 @@ def test_the_copied_script_prints_the_numbers_of_the_run():
     found = measures(played(asked))
     assert float(printed["attack_share"]) == pytest.approx(found["attack_share"], rel=1e-5)
     assert float(printed["mean_position"]) == pytest.approx(found["mean_position"], rel=1e-5)
+
+
+@pytest.mark.parametrize("times", [(), (3.0,), (2.0, 4.0)])
+def test_the_copied_scenario_gives_the_numbers_of_the_run_to_the_digit(times, tmp_path):
+    asked = Configuration("herding", {"agents": 30, "signal": "hidden"}, 5, 6)
+    for time, order in zip(times, ("fixed", "shuffled"), strict=False):
+        asked = asked.changed(time, order=order, likes_latency=1)
+    path = tmp_path / f"{asked.phenomenon}-copy.toml"
+    path.write_text(asked.scenario())
+    words = shlex.split(asked.command())
+    command = [sys.executable, "-m", *words, "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+    found = json.loads(done.stdout)["measures"]
+    last = measures(played(asked))
+    assert {name: value for name, value in found.items() if value is not None} == {
+        name: last[name] for name, value in found.items() if value is not None
+    }
+    assert sum(value is not None for value in found.values()) > 5
+
+
+def test_an_arm_that_is_not_there_is_one_sentence(tmp_path):
+    path = tmp_path / "copy.toml"
+    path.write_text(Configuration("voter", {}, 1, 3, (Change(2.0, {"turns": "fixed"}),)).scenario())
+    for words, sentence in (
+        ((str(path), "--arm", "as change"), "no such arm; did you mean 'as changed'"),
+        (("voter", "--arm", "x"), "--arm x: "),
+    ):
+        command = [sys.executable, "-m", "agentmicro", "run", *words]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert (done.returncode, sentence in done.stderr) == (1, True), done.stderr
 
 
 def test_a_change_takes_the_place_of_an_earlier_one_of_the_same_knob_and_time():

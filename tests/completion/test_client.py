@@ -59,6 +59,18 @@ def test_replies_come_in_the_order_of_the_requests_and_none_is_asked_for_twice(p
     assert (client.spent.calls, client.spent.replayed, client.spent.cost_usd) == (63, 60, 63 * 0.25)
 
 
+def test_an_account_knows_what_replies_are_worth_whoever_paid_for_them(path):
+    fake = Fake(lambda one, call: rate() if one.agent == 3 else reply("yes"))
+    with opened(path, fake):
+        first, again = Client(), Client()
+        first.complete(asks(4))
+        again.complete(asks(6))
+    assert (again.spent.calls, again.spent.replayed, again.spent.tokens_in) == (2, 4, 20)
+    assert (first.account.worth.calls, first.account.worth.tokens_in, first.account.worth.priced_usd) == (6, 30, 0.75)
+    assert (again.account.worth.calls, again.account.worth.tokens_in, again.account.worth.replayed) == (8, 50, 0)
+    assert again.account.worth.cost_usd == 1.25
+
+
 def test_the_same_request_twice_in_one_batch_is_one_call(path):
     fake = Fake()
     with opened(path, fake):

@@ -91,6 +91,27 @@ def write(tmp_path):
     return file
 
 
+def test_an_arm_is_one_change_or_several_each_with_a_later_time(write):
+    text = 'phenomenon = "herding"\n[intervene]\n'
+    two = '"as changed" = [{ order = "fixed", at = 2 }, { likes_latency = 3, order = "shuffled", at = 4.0 }]'
+    arm = load(write(text + two)).intervene["as changed"]
+    assert (arm.at, arm.knobs) == (2, {"order": "fixed"})
+    assert arm.steps == ((2, {"order": "fixed"}), (4, {"likes_latency": 3, "order": "shuffled"}))
+    assert load(write(text + 'one = [{ order = "fixed", at = 2 }]')).intervene["one"].steps == (
+        (2, {"order": "fixed"}),
+    )
+    for wrong in (
+        "one = []",
+        'one = [{ order = "fixed" }]',
+        'one = [{ order = "fixed", at = 4 }, { signal = "hidden", at = 4 }]',
+        "one = 3",
+        'one = [{ order = "fixed", at = 2 }, { agents = 9, at = 4 }]',
+        "one = [{ at = 2 }]",
+    ):
+        with pytest.raises(ScenarioError, match=r"case\.toml"):
+            load(write(text + wrong))
+
+
 def test_every_table_is_read(write, tmp_path):
     (tmp_path / "field.csv").write_text("share\n0.3\n")
     found = load(write(FULL))

@@ -138,7 +138,7 @@ def _turns(cell, seed, turns):
 
 def _conflicts(cell, seed):
     """What a run ends with: a smooth law of its knobs, with luck of the seed and luck of the arm."""
-    knobs = {**cell.knobs, **cell.changes}
+    knobs = cell.values[-1]
     own = sum(map(ord, repr(sorted(knobs.items()))))
     luck = np.random.default_rng([seed, 7]).normal(0, 0.03) + np.random.default_rng([seed, own]).normal(0, 0.03)
     level = 0.55 - 0.12 * (knobs["channels"] - 3) + 0.5 * (knobs["loss"] - 0.25)
