@@ -22,6 +22,8 @@ STACK = ("agentmicro", "mesa", "numpy", "scipy", "networkx", "typer", "rich")
 EXTRAS = {
     "llm": ("aiohttp", "json_repair", "litellm"),
     "figures": ("matplotlib",),
+    "study": ("jinja2", "matplotlib", "pandas", "pyarrow", "SALib", "statsmodels"),
+    "dask": ("distributed",),
     "app": ("matplotlib", "solara"),
     "notebooks": ("matplotlib", "ipykernel"),
 }

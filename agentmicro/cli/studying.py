@@ -170,10 +170,10 @@ def _grown(asked: Asked, traffic: "Traffic") -> "Study":
     from agentmicro.study.output import RECORD
     from agentmicro.study.plan import speaking
     from agentmicro.study.progress import Watch
+    from agentmicro.study.rounds import arms
 
-    arms = [values for cell in asked.plan.cells.values() for values in cell.values]
     with defined(asked.scenario.minds):
-        speakers = speaking(asked.scenario.cls, arms)
+        speakers = speaking(asked.scenario.cls, arms(asked.made))
     expectation = lambda: str(_load(asked, traffic))  # noqa: E731
     with session(traffic, speakers, asked.out / RECORD, asked.words, expectation):
         try:

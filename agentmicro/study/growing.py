@@ -26,8 +26,8 @@ from agentmicro.study.kept import RUNS, USES
 from agentmicro.study.output import PACKAGES, RECORD, commit, versions
 from agentmicro.study.plan import Plan, asked, digest, plan, speaking
 from agentmicro.study.results import FAILED, Study
-from agentmicro.study.rounds import finish, points
-from agentmicro.study.runner import Progressed, Runner, Tell
+from agentmicro.study.rounds import arms, finish, points
+from agentmicro.study.runner import Runner, Tell
 from agentmicro.study.scenario import load as scenario_at
 from agentmicro.study.spec import Scenario
 from agentmicro.study.store import Store
@@ -141,9 +141,8 @@ def _scenario(folder: Path, about: Mapping[str, Any]) -> Scenario:
 @contextmanager
 def _asking(scenario: Scenario, folder: Path) -> "Iterator[Session | None]":
     """The session under which language minds ask: the one that is begun, else one on the folder's own record."""
-    arms = [values for cell in plan(scenario, points(scenario)).cells.values() for values in cell.values]
     with defined(scenario.minds):
-        asks = speaking(scenario.cls, arms)
+        asks = speaking(scenario.cls, arms(scenario))
     if not asks:
         yield None
         return
@@ -209,6 +208,3 @@ def _counts(study: Study) -> dict[str, Any]:
     failed = int((runs["status"] == FAILED).sum())
     served = sorted({name for names in runs["served_models"].unique() for name in names.split(", ") if name})
     return {"runs": len(runs), "failed": failed, "invalid": int((~runs["valid"]).sum()) - failed, "served": served}
-
-
-__all__ = ["Progressed", "grow", "load", "manifest"]

@@ -57,6 +57,6 @@ class Watch:
 def _bar(what: str) -> Bar:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     bar = Bar(*columns, TextColumn("{task.fields[told]}"), console=console(stderr=True), transient=True)
-    bar.add_task(what, told="")
+    bar.add_task(what, total=None, told="")
     bar.start()
     return bar

@@ -15,7 +15,7 @@ from agentmicro.study.adaptive import START, propose, widest
 from agentmicro.study.compaction import compact, end
 from agentmicro.study.designs import design
 from agentmicro.study.plan import Cell, Plan, Point, plan
-from agentmicro.study.spec import Scenario, Threshold
+from agentmicro.study.spec import Knobs, Scenario, Threshold
 from agentmicro.study.store import Store
 
 BUDGET = 40  # times the seeds: runs of an adaptive design whose scenario states no budget
@@ -53,6 +53,12 @@ def points(scenario: Scenario, seeds: Seeds | None = None) -> list[Point]:
     return [Point(point, scenario.grow.seeds) for point in design(scenario.grow, scenario.cls, base).points]
 
 
+def arms(scenario: Scenario) -> list[Knobs]:
+    """Every arm that may come to run, as its knobs; of an adaptive design what it varies stands for its points."""
+    found = [values for cell in plan(scenario, points(scenario)).cells.values() for values in cell.values]
+    return [*found, *({name: value} for name, values in scenario.grow.vary.items() for value in values)]
+
+
 def budget(scenario: Scenario) -> int:
     """The most runs that an adaptive design makes."""
     return scenario.grow.budget or BUDGET * scenario.grow.seeds
@@ -68,7 +74,7 @@ def _more(scenario: Scenario, store: Store, seeds: Seeds) -> dict[Scalar, int]:
     left = budget(scenario) - sum(seeds.values())
     more: dict[Scalar, int] = {}
     for value, count in wanted:
-        typed = scenario.cls.checked({knob: value})[knob]
+        typed = knobs(scenario.cls)[knob].check(value)
         extra = min(count - seeds.get(typed, 0), left)
         if extra > 0:
             more[typed] = seeds.get(typed, 0) + extra
