@@ -1,8 +1,8 @@
-"""The command line: run, check, list, show, new, record, doctor.
+"""The command line: run, study, check, list, show, new, record, doctor.
 
 Exit codes: 0 good; 1 bad input, or a claim that is not held; 2 finished, but too many decisions failed for the runs to
-count as evidence; 3 a ceiling was reached, and the same command goes on; 130 interrupted. What is wrong is one sentence
-on stderr.
+count as evidence; 3 a ceiling was reached, and the same command goes on; 130 interrupted, 143 told to end. What is
+wrong is one sentence on stderr.
 """
 
 import os

@@ -9,15 +9,16 @@ from agentmicro.study.progress import Watch
 from agentmicro.study.runner import Progressed
 
 
-@pytest.fixture
-def terminal(capsys, monkeypatch):
+def terminal(monkeypatch):
+    """Makes stderr a terminal, as it is in the middle of a test."""
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "150")
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     monkeypatch.setattr(progress, "PATIENCE", 0.0)
 
 
-def test_it_tells_how_far_how_fast_what_failed_and_what_it_cost(capsys, terminal):
+def test_it_tells_how_far_how_fast_what_failed_and_what_it_cost(capsys, monkeypatch):
+    terminal(monkeypatch)
     with Watch("herding", lambda: 0.5) as watch:
         watch(Progressed(3, 10, 1))
     err = capsys.readouterr().err
@@ -26,7 +27,8 @@ def test_it_tells_how_far_how_fast_what_failed_and_what_it_cost(capsys, terminal
     assert "runs a second, 1 failed, 0.5000 USD" in err
 
 
-def test_what_nobody_knows_is_not_told(capsys, terminal):
+def test_what_nobody_knows_is_not_told(capsys, monkeypatch):
+    terminal(monkeypatch)
     with Watch("herding", lambda: None) as watch:
         watch(Progressed(3, 10, 0))
     err = capsys.readouterr().err
