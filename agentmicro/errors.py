@@ -5,9 +5,11 @@
     │   ├── KnobError          a knob's name, type, range or choice
     │   ├── GraphError         a topology's name or shape, or a graph file
     │   ├── MindError          the text that says who decides
-    │   └── ScenarioError      a scenario file: which file, table and key
+    │   ├── ScenarioError      a scenario file: which file, table and key
+    │   └── Changed            a folder holds a study of something else
     ├── RuleError              a rule raised, or returned what is no act
     ├── ReplyError             a reply could not be read as an act (data, counted; never behaviour)
+    ├── Lost                   the workers of a study are gone; what was made is kept
     └── of language models, in `completion`
         ├── CallError          one call gave no reply (data, counted; never behaviour)
         │   ├── Rejected       the server does not take an option, which is then left out

@@ -187,7 +187,7 @@ def test_the_herding_claims_break_without_the_mechanism(capsys):
 
 
 WRONG = [
-    (("run", "hreding"), "no scenario or phenomenon 'hreding'; did you mean 'herding'?; there is channels, herding"),
+    (("run", "hreding"), "no scenario or phenomenon 'hreding'; did you mean 'herding'?; there is agreement, "),
     (("run", ""), "no scenario or phenomenon ''"),
     (("run", "nothing.toml"), "nothing.toml: no such file"),
     (("run", "./"), "expected a scenario file, and this is a folder"),

@@ -10,16 +10,15 @@ An engine takes chunks of runs and gives futures; it knows how many it works on 
 has died. It decides nothing else: what comes of a run does not depend on it.
 """
 
-import gc
 import multiprocessing
 import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import replace
 from multiprocessing.connection import wait
 from typing import Any, Protocol
@@ -32,7 +31,6 @@ NAMES = ("auto", "serial", "threads", "processes", "local-dask", "dask://HOST:PO
 CLUSTER = "dask://"
 THREADS = 16  # runs at once where each mostly waits for a language model
 PATIENCE = 60.0  # seconds until a Dask cluster has its first worker
-LAZILY = (20_000, 20, 50)  # thresholds of the garbage collector while runs are made: some 5% faster than the usual
 LOOK = 2.0  # seconds between two looks at how many workers a cluster has
 
 
@@ -215,23 +213,8 @@ def _pool(workers: int) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_enlist)
 
 
-@contextmanager
-def unhurried() -> Iterator[None]:
-    """Within it, garbage is collected less often, and not among what was there before: runs are made of new things."""
-    before = gc.get_threshold()
-    gc.freeze()
-    gc.set_threshold(*LAZILY)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-        gc.unfreeze()
-
-
 def _enlist() -> None:
     """A worker leaves Ctrl-C to its parent, and ends when that is killed instead of waiting for it for ever."""
-    gc.freeze()
-    gc.set_threshold(*LAZILY)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
 
@@ -247,21 +230,39 @@ class Dask(Given):
     """A Dask cluster, here or elsewhere; its scheduler replaces workers that die."""
 
     def __init__(self, context: Context, address: str, workers: int | None) -> None:
-        distributed = _distributed()
-        place: Any = address if "://" in address else f"tcp://{address}"
         self._stack = ExitStack()
         self._looked, self._threads = -LOOK, 1
+        self._address, self._asked = address, workers
+        super().__init__(self._opened(), context, workers or sys.maxsize)
+
+    def _opened(self) -> Executor:
+        """The executor of the cluster, which is made first where it is one of this machine."""
+        distributed, address = _distributed(), self._address
+        place: Any = address if "://" in address else f"tcp://{address}"
         with ExitStack() as opened:
             if not address:
-                place = opened.enter_context(_local(workers))
+                place = opened.enter_context(_local(self._asked))
             try:
                 self.client = distributed.Client(place, set_as_default=False, timeout=PATIENCE / 4)
                 opened.enter_context(self.client)
                 self.client.wait_for_workers(1, timeout=PATIENCE)
             except (OSError, TimeoutError, ValueError) as error:
                 raise SpecError(f"{CLUSTER}{address}: no scheduler with a worker answers there: {error}") from None
-            super().__init__(self.client.get_executor(), context, workers or sys.maxsize)
             self._stack = opened.pop_all()
+            pool: Executor = self.client.get_executor()
+            return pool
+
+    def ready(self) -> None:
+        """Waits until a worker answers; a cluster of this machine whose last one is gone for good is made anew."""
+        try:
+            self.client.wait_for_workers(1, timeout=PATIENCE / 4)
+            self.pool.submit(os.getpid).result(PATIENCE)
+        except TimeoutError:
+            if self._address:
+                lost = f"{CLUSTER}{self._address}: no worker has come back; what was made is kept"
+                raise Lost(f"{lost}, and the same command goes on") from None
+            self.close(now=True)
+            self.pool = self._opened()
 
     @property
     def width(self) -> int:

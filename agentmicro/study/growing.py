@@ -20,7 +20,7 @@ from agentmicro.knobs import Scalar
 from agentmicro.minds.speaker import Speaker, defined
 from agentmicro.phenomena import name_of
 from agentmicro.study import store as folders
-from agentmicro.study.engines import THREADS, known, unhurried
+from agentmicro.study.engines import THREADS, known
 from agentmicro.study.jobs import Context, Order, code
 from agentmicro.study.kept import RUNS, USES
 from agentmicro.study.output import PACKAGES, RECORD, commit, versions
@@ -168,8 +168,7 @@ def _make(
     context = Context(scenario.cls, scenario.turns, scenario.minds, code(scenario.cls), _elsewhere(session))
     runner = Runner(context, executor, workers, store.keep, progress, waits=session is not None)
     try:
-        with unhurried():
-            finish(scenario, store, partial(_fill, store, runner, 1 if session is None else workers or THREADS))
+        finish(scenario, store, partial(_fill, store, runner, 1 if session is None else workers or THREADS))
     except BaseException:
         runner.close(now=True)
         raise

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 import agentmicro
 from agentmicro.completion import BudgetReached, Spent
 from agentmicro.errors import RuleError, SpecError, listed
+from agentmicro.knobs import Scalar, knobs
 from agentmicro.minds import Outcome
 from agentmicro.minds.speaker import Speaker, defined
 from agentmicro.society import Society
@@ -33,6 +34,7 @@ from agentmicro.study.plan import Cell, Job, digest
 from agentmicro.study.reading import columns
 from agentmicro.study.results import FAILED, SUCCEEDED
 from agentmicro.study.run import build
+from agentmicro.study.spec import Knobs
 
 # Everything of the package that a run is made from; what reads and tells results may change under a study.
 APART = ("phenomena", "study", "cli", "templates", "app", "contract.py", "trials.py")
@@ -109,7 +111,7 @@ def work(context: Context | bytes, orders: Sequence[Order]) -> Done:
 def live(context: Context, order: Order) -> str:
     """One run from beginning to end, as its line."""
     with defined(context.minds):
-        model = build(context.cls, order.cell.knobs, order.job.seed)
+        model = build(context.cls, _given(context.cls, order.cell.knobs), order.job.seed)
         for at, changes in order.cell.steps:
             model.intervene(at, **changes)
         worth = [model.account.worth]
@@ -186,6 +188,16 @@ def unpacked(packed: bytes) -> Context:
     if context.session is not None:
         context.session.begin()
     return context
+
+
+def _given(cls: Any, values: Knobs) -> dict[str, Scalar]:
+    """The knobs that differ from their defaults: the others need no second check."""
+    known = knobs(cls)
+    return {
+        name: value
+        for name, value in values.items()
+        if value != known[name].default or type(value) is not type(known[name].default)
+    }
 
 
 def _sentence(error: Exception) -> str:

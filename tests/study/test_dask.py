@@ -79,6 +79,22 @@ def test_a_run_that_kills_its_workers_is_recorded_and_the_cluster_goes_on(tmp_pa
     assert len(study.runs) == len(wrong) + 19
 
 
+def test_a_local_cluster_that_has_lost_its_workers_for_good_is_made_anew(monkeypatch):
+    from agentmicro.study.engines import Dask
+    from agentmicro.study.jobs import Context
+
+    monkeypatch.setattr("agentmicro.study.engines.PATIENCE", 8.0)
+    made = scenario()
+    engine = Dask(Context(made.cls, made.turns, {}, {}), "", 1)
+    try:
+        engine.client.retire_workers(close_workers=True, remove=True)
+        engine.client.cluster.scale(0)
+        engine.ready()
+        assert engine.pool.submit(abs, -3).result(30) == 3
+    finally:
+        engine.close(now=True)
+
+
 def test_where_no_scheduler_answers_it_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr("agentmicro.study.engines.PATIENCE", 1.0)
     with pytest.raises(SpecError, match=r"dask://127\.0\.0\.1:9: no scheduler with a worker answers there"):
