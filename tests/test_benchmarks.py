@@ -57,3 +57,14 @@ def test_the_quick_benchmarks_of_language_minds_print_every_measurement():
     for line in lines:
         assert line["n"] >= 1
         assert line["low"] is None or line["low"] <= line["ratio"] <= line["high"]
+
+
+def test_the_quick_benchmarks_of_studies_print_every_measurement():
+    command = [sys.executable, "-m", "benchmarks.studies", "--quick"]
+    done = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, "NO_COLOR": "1"}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [line["what"] for line in lines] == ["tiny runs, serial", "peak memory", "long runs, 2 processes"]
+    assert all(line["ours"] > 0 and line["reference"] > 0 and line["ratio"] > 0 for line in lines)

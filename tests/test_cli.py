@@ -286,3 +286,16 @@ def test_a_reader_who_has_had_enough_gets_no_traceback(words):
     )
     os.close(writing)
     assert done.stderr == ""
+
+
+def test_the_card_of_a_scenario_has_the_hash_that_its_study_will_have(capsys, tmp_path):
+    from agentmicro.study.growing import grow
+
+    (tmp_path / "few.toml").write_text('phenomenon = "voter"\n[micro]\nagents = 5\n[grow]\nseeds = 2\nturns = 1\n')
+    code, out, _ = call(capsys, "show", str(tmp_path / "few.toml"))
+    assert code == 0
+    grow(str(tmp_path / "few.toml"), tmp_path / "study", executor="serial")
+    digest = json.loads((tmp_path / "study" / "study.json").read_text())["micro_sha256"]
+    assert digest in out
+    _, other, _ = call(capsys, "show", str(tmp_path / "few.toml"), "--set", "agents=6")
+    assert digest not in other

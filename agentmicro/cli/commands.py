@@ -123,6 +123,12 @@ def show(what: What, sets: Set = None) -> None:
     with defined(asked.minds):
         console.print(display.of_card(asked.cls, about, risk, asked.knobs, sources))
     console.print(display.of_measures(measures(asked.cls), asked.outcome))
+    if asked.scenario is not None:
+        from agentmicro.study import growing, plan
+
+        made = plan.asked(asked.scenario, asked.overrides)
+        digest = growing.manifest(asked.scenario, made, asked.overrides, ())["micro_sha256"]
+        typer.echo(f"\nSHA-256 of the microspecification: {digest}")
 
 
 @app.command()
