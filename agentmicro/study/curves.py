@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import isfinite, nan
+from math import isfinite, log, nan
 from typing import TYPE_CHECKING, Any
 
 from agentmicro.knobs import Scalar
@@ -27,6 +27,7 @@ MOST = 7  # lines that the eye can follow
 DECADES = 20.0  # from the smallest value to the largest, above which a knob's axis is logarithmic
 LETTERS = 8.0  # points; where names are smaller, the knob's stands before its value only if that is a number
 LONG = 18  # letters beside a line, at most, if the knob's name is to stand before its value
+NEAR = 0.1  # of an axis: names of values that stand nearer than this run into each other
 LINE = 46  # letters under an axis, above which they are turned
 FEW = 3  # points up to which an interval is a whisker and not part of a band
 
@@ -188,7 +189,7 @@ def _axes(axes: Any, found: Curves, label: str) -> None:
             axes.minorticks_off()
         xs = found.xs
         if found.logarithmic or len(xs) <= 8:
-            axes.set_xticks(thinned(xs, 7))
+            axes.set_xticks(apart(thinned(xs, 7), found.logarithmic))
         plain_numbers(axes.xaxis)
     plain_numbers(axes.yaxis)
     from_zero(axes)
@@ -199,3 +200,14 @@ def from_zero(axes: Any) -> None:
     low, high = axes.dataLim.y0, axes.dataLim.y1
     if isfinite(low) and low >= 0:
         axes.set_ylim(0, high * 1.06 or 1.0)
+
+
+def apart(xs: Sequence[float], logarithmic: bool) -> list[float]:
+    """Those of some values in order that stand far enough apart for their names; the first and the last stay."""
+    places = [log(x) for x in xs] if logarithmic else list(xs)
+    near = NEAR * (places[-1] - places[0])
+    kept = [0]
+    for place in range(1, len(xs) - 1):
+        if places[place] - places[kept[-1]] >= near and places[-1] - places[place] >= near:
+            kept.append(place)
+    return [xs[place] for place in dict.fromkeys((*kept, len(xs) - 1))]

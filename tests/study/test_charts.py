@@ -398,3 +398,19 @@ def test_places_that_fall_together_are_set_apart_around_where_they_are(places):
     assert len(set(moved)) == len(moved)
     for place in set(places):
         assert np.mean([x for x, at in zip(moved, places, strict=True) if at == place]) == pytest.approx(place)
+
+
+@pytest.mark.parametrize(
+    ("xs", "logarithmic", "kept"),
+    [
+        ([0.0, 0.02, 0.05, 0.1, 0.3], False, [0.0, 0.05, 0.1, 0.3]),
+        ([0.3, 0.8, 0.9, 0.95], False, [0.3, 0.8, 0.95]),
+        ([0.3, 0.6, 0.63, 0.95], False, [0.3, 0.6, 0.95]),
+        ([1, 10, 11, 100], True, [1, 10, 100]),
+        ([5], False, [5]),
+    ],
+)
+def test_names_under_an_axis_never_run_into_each_other(xs, logarithmic, kept):
+    from agentmicro.study.curves import apart
+
+    assert apart(xs, logarithmic) == kept
